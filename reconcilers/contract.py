@@ -1,0 +1,169 @@
+"""Read this first: what a reconciler is, and what it may use.
+
+A reconciler is a module. It looks at the host through a `Reader` and gives exactly one verdict on each object that
+is wanted or ours. It does nothing itself, and its answer depends on nothing but `spec`, `owned`, `site` and what it
+asked the reader: that is what lets a pass be proved idle without asking again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Protocol, TypeVar
+
+from schemas.desired import HostSpec
+from schemas.plan import Signature, Verdict
+from schemas.record import Owned, Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileInfo:
+    """What lstat says, with names for numbers. `kind`: file, directory, link, other. `target` is a link's text."""
+
+    kind: str
+    mode: int
+    owner: str
+    group: str
+    signature: Signature
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """A query that has ended. `code` is its exit status, or minus the signal that ended it."""
+
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A living process. `started` is in clock ticks since boot (proc(5)): with `pid` it names one process for ever."""
+
+    pid: int
+    started: int
+    argv: tuple[str, ...]
+    user: str
+
+
+class Reader(Protocol):
+    """The host, to look at. Nothing here changes anything. Paths are absolute; no link on the way is followed."""
+
+    def read(self, path: PurePosixPath) -> bytes | None:
+        """The content of a regular file; None where there is none. Raises Temporary when it may not be read."""
+
+    def stat(self, path: PurePosixPath) -> FileInfo | None:
+        """lstat; None where nothing is."""
+
+    def listdir(self, path: PurePosixPath) -> tuple[str, ...] | None:
+        """The names in a directory, sorted; None where there is none."""
+
+    def query(
+        self, argv: tuple[str, ...], *, user: str | None, depends: tuple[PurePosixPath, ...], stdin: bytes = b""
+    ) -> Completed:
+        """Run a program that only looks. `depends` are the paths that decide its answer. Raises Temporary on 20 s."""
+
+    def process(self, pid: int) -> Process | None:
+        """The living process with this number."""
+
+    def find(self, argv: tuple[str, ...]) -> tuple[Process, ...]:
+        """Every living process whose arguments end in these."""
+
+    def recall(self, id_: str) -> Record | None:
+        """What a plan asked to remember."""
+
+    def due(self, instant: float) -> bool:
+        """Whether this instant (epoch seconds) has come: the only clock below `agent/`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prosody:
+    """The Prosody that is installed here. `version` is its own word (`0.12.3`)."""
+
+    version: str
+    program: PurePosixPath
+    prosodyctl: PurePosixPath
+    lua: PurePosixPath
+    luac: PurePosixPath | None
+    source: PurePosixPath
+    """Where its core/ and util/ lie (CFG_SOURCEDIR)."""
+    modules: PurePosixPath
+
+    @property
+    def line(self) -> str:
+        """`0.12` or `13.0`: what options are checked against."""
+        return ".".join(self.version.split(".")[:2])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths:
+    """Where a profile puts Prosody's things."""
+
+    config: PurePosixPath
+    data: PurePosixPath
+    certificates: PurePosixPath
+    pidfile: PurePosixPath
+    log: PurePosixPath
+    socket: PurePosixPath
+    stage: PurePosixPath
+    """A directory that the Prosody user may enter and only the agent may write."""
+    secrets: PurePosixPath
+    """Generated secrets, 0700."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What is true of this host and no part of the desired state."""
+
+    profile: str
+    fqdn: str
+    home: PurePosixPath
+    paths: Paths
+    prosody: Prosody | None
+    user: str | None
+    """The user that Prosody runs as, when that is not the agent's own."""
+    owner: str
+    """The name of that user in either case."""
+    group: str
+    may_write: Callable[[PurePosixPath], str]
+    """Why a push may not write there; empty when it may."""
+    may_read: Callable[[PurePosixPath], str]
+    """Why a push may not have that file read; empty when it may."""
+    digest: Callable[[bytes], str]
+    """Keyed: state that leaks does not let a secret be guessed."""
+    render: Callable[[str, bytes, Mapping[str, Any]], bytes]
+    """A template's name, its text and its variables → the text, within limits of time and memory. Raises SpecError."""
+
+
+Have = TypeVar("Have")
+
+
+class Reconciler(Protocol[Have]):
+    """The shape of a reconciler module."""
+
+    NAME: str
+
+    def observe(self, reader: Reader, spec: HostSpec, site: Site) -> Have:
+        """Look; decide nothing."""
+
+    def plan(self, spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> Iterator[Verdict]:
+        """One verdict on each object that is wanted or ours; `owned` is this reconciler's part of the inventory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """A reconciler that has forgotten its `Have`, so that one tuple can hold them all."""
+
+    name: str
+    verdicts: Callable[[Reader, HostSpec, Mapping[str, Owned], Site], Iterator[Verdict]]
+
+
+def bind(module: Reconciler[Have]) -> Bound:
+    """Forget `Have`. mypy checks here that `observe` and `plan` agree on it."""
+
+    def verdicts(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Site) -> Iterator[Verdict]:
+        return module.plan(spec, module.observe(reader, spec, site), owned, site)
+
+    return Bound(name=module.NAME, verdicts=verdicts)

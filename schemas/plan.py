@@ -1,0 +1,308 @@
+"""What a plan is made of: the actions, the three verdicts, the plan itself, and what makes it live.
+
+A plan is data. It can be compared, counted, printed and refused before anything is done; secrets in it print as ***.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+from schemas.errors import Mark
+from schemas.secret import Secret
+
+
+class Signature(NamedTuple):
+    """What tells two states of a path apart without reading it (lstat)."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+
+# --- actions: few, dull, printable ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteFile:
+    """Make `path` a regular file with this content, atomically. `was` is what the plan saw there: None, nothing.
+
+    `owner` and `group` are names; None leaves a new file to the agent's own user. `mode` is 0 to 0o7777.
+    """
+
+    path: PurePosixPath
+    content: bytes | Secret
+    mode: int
+    owner: str | None = None
+    group: str | None = None
+    was: Signature | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeDir:
+    """Make `path` a directory with this mode and owner, or give an existing one both. Missing parents are made 0755."""
+
+    path: PurePosixPath
+    mode: int
+    owner: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """Make `path` a symbolic link to `target`, atomically."""
+
+    path: PurePosixPath
+    target: str
+    was: Signature | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveFile:
+    """Remove a file, a link or an empty directory. `was` is what the plan saw there."""
+
+    path: PurePosixPath
+    was: Signature
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """Keep a copy of what lies at `path` (content, mode, owner), encrypted, before it is changed or removed."""
+
+    path: PurePosixPath
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Run a program to its end. `argv[0]` is absolute; a secret goes in by stdin only; `timeout` is in seconds."""
+
+    argv: tuple[str, ...]
+    user: str | None = None
+    stdin: Secret | None = None
+    timeout: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spawn:
+    """Start a child that stays, in a session of its own, and remember it under `id` (pid and start time)."""
+
+    id: str
+    argv: tuple[str, ...]
+    user: str | None = None
+    log: PurePosixPath | None = None
+    umask: int = 0o027
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """End the child remembered under `id`: TERM, and KILL when it is still there after `timeout` seconds."""
+
+    id: str
+    timeout: float = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Make:
+    """Let the hands draw what must be random: `kind` is `secret` (32 bytes, base64url) or `self-signed` (path.crt, path.key)."""
+
+    path: PurePosixPath
+    kind: str
+    parameters: tuple[tuple[str, str], ...] = ()
+    mode: int = 0o640
+    owner: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoosePorts:
+    """Find a free loopback port for each name and remember them under `id`, beside those remembered already."""
+
+    id: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remember:
+    """Keep a record under `id`; the hands stamp it with the instant."""
+
+    id: str
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forget:
+    """Drop the record under `id`."""
+
+    id: str
+
+
+Action = WriteFile | MakeDir | Link | RemoveFile | Keep | Run | Spawn | Stop | Make | ChoosePorts | Remember | Forget
+
+
+# --- verdicts ------------------------------------------------------------------------------------------------
+
+
+class Kind(enum.Enum):
+    """What happens to an object; past tense, as logs and history say it."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    REMOVED = "removed"
+    RELEASED = "released"  # no longer ours, left where it is
+
+
+class DriftClass(enum.Enum):
+    """Wanted by git, last applied by us, live on the host: which of the three moved."""
+
+    INTENDED = "intended"
+    CORRECTIVE = "corrective"
+    CONFLICT = "conflict"
+    PRUNE = "prune"
+    UNMANAGED = "unmanaged"
+
+
+class Policy(enum.Enum):
+    """The word `drift` of the desired state."""
+
+    CORRECT = "correct"
+    DETECT = "detect"
+    IGNORE = "ignore"
+
+
+class Disruption(enum.IntEnum):
+    """What an activation costs those who are connected; for display and for windows."""
+
+    NONE = 0
+    RELOAD = 1
+    MODULES = 2
+    RESTART = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holds:
+    """The object is as it is wanted. `digest` is that of the live object, which is also the wanted one."""
+
+    id: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """The object is not as it is wanted (or no longer wanted, and ours).
+
+    `wanted` and `live` are digests (None: absent). `drift` is filled in by `reconcilers.drift`, in one place.
+    `needs_word` says why a person must `confirm` first; empty when nobody need.
+    """
+
+    id: str
+    kind: Kind
+    why: str
+    actions: tuple[Action, ...]
+    wanted: str | None
+    live: str | None
+    origin: Mark | None = None
+    policy: Policy = Policy.CORRECT
+    drift: DriftClass = DriftClass.INTENDED
+    touches: frozenset[str] = frozenset()
+    diff: tuple[str, ...] = ()
+    loses_data: bool = False
+    needs_word: str = ""
+
+    @property
+    def object(self) -> str:
+        """The path, JID or name, as logs give it: the id without its kind."""
+        return self.id.partition(":")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """Seconds since the epoch."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PathChanges:
+    """Something must appear or change at this path."""
+
+    path: PurePosixPath
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A person must say so: `prosodist confirm`."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextRound:
+    """An earlier step of this pass brings it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """The object cannot be judged or changed yet. Not done, and no failure."""
+
+    id: str
+    why: str
+    until: Instant | PathChanges | Word | NextRound
+    origin: Mark | None = None
+
+
+Verdict = Holds | Change | Wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activation:
+    """What makes the round's changes live in one service: computed once per round."""
+
+    service: str
+    after: tuple[Action, ...]
+    reason: str
+    disruption: Disruption
+    before: tuple[Action, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One round: every verdict, the activation owed, and what is held until a person confirms."""
+
+    verdicts: tuple[Verdict, ...] = ()
+    activation: Activation | None = None
+    held: tuple[Change, ...] = ()
+    reported: tuple[Change, ...] = field(default=(), metadata={"why": "drift: detect: seen, told, left"})
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What may be done now."""
+        return tuple(v for v in self.verdicts if isinstance(v, Change))
+
+    @property
+    def waits(self) -> tuple[Wait, ...]:
+        """What cannot be done yet."""
+        return tuple(v for v in self.verdicts if isinstance(v, Wait))
+
+    @property
+    def in_sync(self) -> bool:
+        """No difference of any sort between git and host. A Wait counts as one."""
+        return not (self.changes or self.waits or self.held or self.reported or self.activation)
+
+    def problems(self) -> Iterator[str]:
+        """What makes this plan unfit to be carried out; a bug of a reconciler, not of a commit."""
+        ids = Counter(v.id for v in (*self.verdicts, *self.held, *self.reported))
+        for id_, count in ids.items():
+            if count > 1:
+                yield f"{id_} has {count} verdicts; a reconciler must give exactly one"
+        for change in (*self.changes, *self.held):
+            for action in change.actions:
+                if isinstance(action, Run | Spawn):
+                    if not action.argv[0].startswith("/"):
+                        yield f"{change.id} would run {action.argv[0]!r}; a program is named by its absolute path"
+                    if any(not isinstance(word, str) for word in action.argv):
+                        yield f"{change.id} has something other than text in an argv"

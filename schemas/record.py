@@ -1,0 +1,80 @@
+"""What is remembered between passes: frozen types, keyed digests, no prose and no secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owned:
+    """One object of the inventory: we made it or took it over, so we may change and remove it.
+
+    `digest` is what we last applied (or were about to apply, when the agent died in between); `made` says that
+    nothing was there before us.
+    """
+
+    id: str
+    reconciler: str
+    digest: str
+    revision: str
+    made: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A value that must outlive a pass (chosen ports, a child process), and when it was written (epoch seconds)."""
+
+    value: Mapping[str, Any]
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What a Prosody has loaded, or would load: the baseline and the target of an activation.
+
+    `options` maps scope (`*` is global) to option to keyed digest; `files` maps path to keyed digest, for what is
+    read beside the configuration (certificates, keys).
+    """
+
+    version: str
+    options: Mapping[str, Mapping[str, str]]
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a record's value."""
+        return {
+            "version": self.version,
+            "options": {scope: dict(options) for scope, options in self.options.items()},
+            "files": dict(self.files),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Loaded:
+        """The inverse of `to_json`."""
+        return cls(version=value["version"], options=value["options"], files=value["files"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenDrift:
+    """A difference that someone else made and that is still to be told about, or was told and still stands."""
+
+    id: str
+    drift: str
+    live: str | None
+    why: str
+    since: float
+    corrected: int = 0
+    last_corrected: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """Revisions by what became of them (full ids), and the digests of inputs that were rejected."""
+
+    attempted: str | None = None
+    accepted: str | None = None
+    applied: str | None = None
+    good: str | None = None
+    rejected: str | None = None
