@@ -1,0 +1,114 @@
+"""How a pass ended. An outcome is a value: it is returned and recorded, and unwinds nothing."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.errors import Mistake
+from schemas.plan import Change, Plan, Wait
+
+
+class Result(enum.Enum):
+    """The word for a whole pass."""
+
+    IN_SYNC = "in_sync"
+    CHANGED = "changed"
+    HELD = "held"  # something waits for `prosodist confirm`
+    REFUSED = "refused"  # the source offers nothing that may be taken, and nothing older is known
+    INVALID = "invalid"  # the commit has mistakes; the last good state is kept
+    FAILED = "failed"
+    ROLLED_BACK = "rolled_back"
+    STALLED = "stalled"
+    SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a pass did and found. `failures` are sentences; `revision` is the full id that was enforced."""
+
+    result: Result
+    revision: str | None = None
+    made: tuple[Change, ...] = ()
+    reported: tuple[Change, ...] = ()
+    held: tuple[Change, ...] = ()
+    waits: tuple[Wait, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
+    failures: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> bool:
+        """Whether a person should look."""
+        return self.result not in (Result.IN_SYNC, Result.CHANGED, Result.HELD, Result.SUSPENDED)
+
+    def exit_code(self, *, detailed: bool) -> int:
+        """For `reconcile`: 0 in sync, 2 changed, 4 failures, 6 both, 75 held, 77 refused; without detail 2 is 0, 4 and 6 are 1."""
+        if self.result is Result.REFUSED:
+            return 77
+        if self.held and not self.failed:
+            return 75
+        code = (2 if self.made else 0) | (4 if self.failed or self.failures else 0)
+        if detailed:
+            return code
+        return 1 if code & 4 else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """For `-o json` and the control socket."""
+        return {
+            "result": self.result.value,
+            "revision": self.revision,
+            "changes": [change_json(change) for change in self.made],
+            "reported": [change_json(change) for change in self.reported],
+            "held": [change_json(change) for change in self.held],
+            "waits": [wait_json(wait) for wait in self.waits],
+            "mistakes": [mistake_json(mistake) for mistake in self.mistakes],
+            "failures": list(self.failures),
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def change_json(change: Change) -> dict[str, Any]:
+    """A change without its actions' contents."""
+    return {
+        "id": change.id,
+        "object": change.object,
+        "kind": change.kind.value,
+        "class": change.drift.value,
+        "why": change.why,
+        "origin": str(change.origin) if change.origin else None,
+        "diff": list(change.diff),
+        "needs_word": change.needs_word,
+        "loses_data": change.loses_data,
+    }
+
+
+def wait_json(wait: Wait) -> dict[str, Any]:
+    """A wait, and what ends it in words."""
+    return {"id": wait.id, "why": wait.why, "until": type(wait.until).__name__, "origin": str(wait.origin) if wait.origin else None}
+
+
+def mistake_json(mistake: Mistake) -> dict[str, Any]:
+    """A mistake in parts, and as the line that people see."""
+    return {
+        "file": mistake.mark.file, "line": mistake.mark.line, "column": mistake.mark.column,
+        "subject": mistake.subject, "text": mistake.text, "message": str(mistake),
+    }
+
+
+def plan_json(plan: Plan, *, revision: str | None, digest: str | None = None) -> dict[str, Any]:
+    """A plan as `prosodist plan -o json` prints it; `digest` names a held plan."""
+    activation = plan.activation
+    return {
+        "in_sync": plan.in_sync,
+        "revision": revision,
+        "digest": digest,
+        "changes": [change_json(change) for change in plan.changes],
+        "held": [change_json(change) for change in plan.held],
+        "reported": [change_json(change) for change in plan.reported],
+        "waits": [wait_json(wait) for wait in plan.waits],
+        "activation": None if activation is None else {
+            "service": activation.service, "disruption": activation.disruption.name, "reason": activation.reason,
+        },
+    }
