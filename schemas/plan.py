@@ -187,10 +187,11 @@ class Disruption(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holds:
-    """The object is as it is wanted. `digest` is that of the live object, which is also the wanted one."""
+    """The object is as it is wanted. `wanted` and `live` are digests, as in `Change`."""
 
     id: str
-    digest: str
+    wanted: str
+    live: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

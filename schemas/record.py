@@ -11,12 +11,14 @@ from typing import Any
 class Owned:
     """One object of the inventory: we made it or took it over, so we may change and remove it.
 
-    `digest` is what we last applied (or were about to apply, when the agent died in between); `made` says that
-    nothing was there before us.
+    `wish` is the digest of what git wanted when we last wrote; `digest` that of the live object as we then saw it,
+    empty when the agent died before it could look. Two digests, because what is wanted may leave things open (an
+    owner, say) that the live object has. `made` says that nothing was there before us.
     """
 
     id: str
     reconciler: str
+    wish: str
     digest: str
     revision: str
     made: bool = True
