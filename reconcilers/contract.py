@@ -145,8 +145,8 @@ class Reconciler(Protocol[Have]):
 
     NAME: str
 
-    def observe(self, reader: Reader, spec: HostSpec, site: Site) -> Have:
-        """Look; decide nothing."""
+    def observe(self, reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Site) -> Have:
+        """Look at what is wanted and at what is ours; decide nothing."""
 
     def plan(self, spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> Iterator[Verdict]:
         """One verdict on each object that is wanted or ours; `owned` is this reconciler's part of the inventory."""
@@ -164,6 +164,6 @@ def bind(module: Reconciler[Have]) -> Bound:
     """Forget `Have`. mypy checks here that `observe` and `plan` agree on it."""
 
     def verdicts(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Site) -> Iterator[Verdict]:
-        return module.plan(spec, module.observe(reader, spec, site), owned, site)
+        return module.plan(spec, module.observe(reader, spec, owned, site), owned, site)
 
     return Bound(name=module.NAME, verdicts=verdicts)
