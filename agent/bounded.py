@@ -1,0 +1,163 @@
+"""Load and render within limits of time and memory, in a child that is forked for it and thrown away.
+
+A commit is written by people: a template may loop, a document may grow in memory. What is done for a commit
+therefore happens in a `Worker`; a fork has everything imported already and costs a few milliseconds, where a
+fresh interpreter would cost hundreds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import os
+import pickle
+import resource
+import select
+import signal
+import struct
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, TypeVar
+
+from schemas.errors import AgentError
+
+SECONDS = 10.0
+"""For all calls of one worker together, by the clock on the wall."""
+MEGABYTES = 256
+"""Beyond what the agent had when it forked."""
+
+_HEADER = struct.Struct("!Q")
+_PR_SET_PDEATHSIG = 1
+
+T = TypeVar("T")
+
+
+class TooDear(AgentError):
+    """A call took more time or memory than a commit may cost."""
+
+    reason = "LimitExceeded"
+
+
+class Worker:
+    """One forked child. `context` (say, a git tree) is inherited by the fork and handed to every function first."""
+
+    def __init__(self, context: object = None, *, seconds: float = SECONDS, megabytes: int = MEGABYTES) -> None:
+        self._seconds, self._megabytes, self._left = seconds, megabytes, seconds
+        here, there = os.pipe(), os.pipe()
+        with _no_fork_warning():
+            self._pid = os.fork()
+        if self._pid == 0:
+            _serve(there[0], here[1], context, seconds=seconds, megabytes=megabytes)
+        os.close(there[0])
+        os.close(here[1])
+        self._answers, self._calls = here[0], there[1]
+
+    def call(self, function: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401
+        """`function(context, *arguments)` in the child. Raises what it raises, and TooDear over a limit."""
+        if self._pid == 0:
+            raise TooDear(f"nothing more is done for this commit: it was ended over {self._seconds:.0f} s before")
+        started = time.monotonic()
+        try:
+            _send(self._calls, pickle.dumps((function, arguments), pickle.HIGHEST_PROTOCOL))
+            done, value = pickle.loads(_receive(self._answers, deadline=started + self._left))  # noqa: S301
+        except (TimeoutError, EOFError, BrokenPipeError):
+            timed_out = time.monotonic() - started >= self._left - 0.1
+            self.close()
+            limit = f"{self._seconds:.0f} s" if timed_out else f"{self._megabytes} MB or {self._seconds:.0f} s of CPU"
+            raise TooDear(f"took more than {limit}") from None
+        self._left -= time.monotonic() - started
+        if not done:
+            raise value
+        result: T = value
+        return result
+
+    def close(self) -> None:
+        """End the child, whatever it is doing."""
+        if self._pid == 0:
+            return
+        os.close(self._calls)
+        os.close(self._answers)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
+        self._pid = 0
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+
+@contextlib.contextmanager
+def _no_fork_warning() -> Iterator[None]:
+    """Newer Pythons warn of a fork beside threads: the child uses none of the locks that those threads hold."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
+def _serve(calls: int, answers: int, context: object, *, seconds: float, megabytes: int) -> None:
+    """The child: answer until the pipe closes. Never returns into the agent's own code."""
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_DFL)
+        gc.disable()  # the child lives for moments, and a collection would copy every page it shares
+        limit = _data_size() + megabytes * 2**20
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        cpu = int(time.process_time() + seconds) + 1
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
+        while True:
+            function, arguments = pickle.loads(_receive(calls))  # noqa: S301
+            _send(answers, _answer(function, context, arguments))
+    except BaseException:  # noqa: S110
+        pass  # the parent is gone, or the limit was met while saying so: it sees the pipe end
+    finally:
+        os._exit(0)
+
+
+def _answer(function: Callable[..., object], context: object, arguments: tuple[object, ...]) -> bytes:
+    try:
+        return pickle.dumps((True, function(context, *arguments)), pickle.HIGHEST_PROTOCOL)
+    except (MemoryError, RecursionError):
+        os._exit(1)
+    except Exception as error:  # carried over to the caller
+        return pickle.dumps((False, error), pickle.HIGHEST_PROTOCOL)
+
+
+def _data_size() -> int:
+    """Bytes of private writable memory that this process has now (VmData of proc(5))."""
+    with open("/proc/self/status", "rb") as status:
+        for line in status:
+            if line.startswith(b"VmData:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def _send(fd: int, message: bytes) -> None:
+    view = memoryview(_HEADER.pack(len(message)) + message)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _receive(fd: int, *, deadline: float | None = None) -> bytes:
+    (length,) = _HEADER.unpack(_exactly(fd, _HEADER.size, deadline))
+    return _exactly(fd, length, deadline)
+
+
+def _exactly(fd: int, length: int, deadline: float | None) -> bytes:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    chunks = bytearray()
+    while len(chunks) < length:
+        if deadline is not None and not poll.poll(max(0.0, (deadline - time.monotonic()) * 1000)):
+            raise TimeoutError
+        chunk = os.read(fd, min(length - len(chunks), 1 << 20))
+        if not chunk:
+            raise EOFError
+        chunks += chunk
+    return bytes(chunks)

@@ -1,0 +1,85 @@
+"""Wanted by git, last applied by us, live on the host: compared here and nowhere else.
+
+The table is the one under "Drift" in docs/desired-state.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from schemas.plan import Change, DriftClass, Holds, Keep, Kind, Policy, Verdict
+from schemas.record import Owned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """The verdicts of one reconciler, sorted by what may be done about them.
+
+    `verdicts` may be carried out, `reported` are told and left, `released` are ids that cease to be ours
+    without anything being done.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    reported: tuple[Change, ...]
+    released: tuple[str, ...]
+
+
+def judge(verdicts: Iterable[Verdict], owned: Mapping[str, Owned]) -> Judged:
+    """Give each change its class, and sort by the table."""
+    todo: list[Verdict] = []
+    reported: list[Change] = []
+    released: list[str] = []
+    for verdict in verdicts:
+        if not isinstance(verdict, Change):
+            todo.append(verdict)
+            continue
+        change = _classed(verdict, owned.get(verdict.id))
+        match _decision(change, owned.get(change.id)):
+            case "apply":
+                todo.append(_keeping(change, owned.get(change.id)))
+            case "report":
+                reported.append(change)
+            case "release":
+                released.append(change.id)
+            case "leave":
+                todo.append(Holds(id=change.id, wanted=change.wanted or "", live=change.live or ""))
+    return Judged(verdicts=tuple(todo), reported=tuple(reported), released=tuple(released))
+
+
+def _classed(change: Change, ours: Owned | None) -> Change:
+    if change.wanted is None:
+        drift = DriftClass.PRUNE
+    elif ours is None or change.live == (ours.digest or None):
+        drift = DriftClass.INTENDED
+    elif change.wanted == ours.wish:
+        drift = DriftClass.CORRECTIVE
+    else:
+        drift = DriftClass.CONFLICT
+    return replace(change, drift=drift)
+
+
+def _decision(change: Change, ours: Owned | None) -> str:
+    """What the table says: apply, report, release or leave."""
+    if change.drift is DriftClass.PRUNE:
+        if change.policy is Policy.IGNORE or (ours is not None and not ours.made):
+            return "release"
+        return "report" if change.policy is Policy.DETECT else "apply"
+    if change.policy is Policy.IGNORE:
+        return "apply" if ours is None and change.live is None else "leave"
+    if change.policy is Policy.DETECT and change.drift is DriftClass.CORRECTIVE:
+        return "report"
+    return "apply"
+
+
+def _keeping(change: Change, ours: Owned | None) -> Change:
+    """What we did not put there is kept before it is changed or removed."""
+    foreign = change.live is not None and (ours is None or change.live != ours.digest)
+    if not foreign or change.kind is Kind.RELEASED or not change.object.startswith("/"):
+        return change
+    if any(isinstance(action, Keep) for action in change.actions):
+        return change
+    why = "was here before prosodist" if ours is None else f"{change.drift.value} drift"
+    keep = Keep(path=PurePosixPath(change.object), why=why)
+    return replace(change, actions=(keep, *change.actions))

@@ -1,0 +1,119 @@
+"""Templates: Jinja in a sandbox, an undefined name is a mistake.
+
+What a template sees is gathered here too, so that every template of the repository sees the same words.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from schemas.desired import Generated, HostFile, HostSpec, Lua
+from schemas.errors import Mark, Mistake, SpecError
+
+_ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+_COMPILED: dict[bytes, jinja2.Template] = {}
+"""By their bytes: compiling costs a hundred times what rendering does."""
+
+PLACEHOLDER = "SECRET"
+"""Stands for one of a file's own secrets in a trial rendering, where none is at hand."""
+
+
+class _Hidden:
+    """A secret among Prosody's options, in a template that was not given it."""
+
+    def __str__(self) -> str:
+        raise ValueError("this option is a secret; give it to the template by the file's own vars")
+
+
+def render(name: str, text: bytes, variables: Mapping[str, Any]) -> bytes:
+    """The template's text with these variables. Raises SpecError at the template's own line."""
+    try:
+        template = _compile(name, text)
+        return template.render(variables).encode()
+    except jinja2.TemplateSyntaxError as error:
+        raise _mistake(name, error.lineno, f"{error.message}; correct the template") from None
+    except jinja2.UndefinedError as error:
+        seen = "fqdn, vars, the file's own vars, prosody, virtual_hosts, ports"
+        what = f"{error.message}; a template sees {seen}"
+        raise _mistake(name, _line(name, error), what) from None
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a template provokes is the template's mistake
+        raise _mistake(
+            name, _line(name, error), f"{type(error).__name__}: {error}; correct the template"
+        ) from None
+
+
+def variables(spec: HostSpec, *, fqdn: str, ports: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+    """What every template of this host sees; `vars` stand beside it by their own names too."""
+    prosody = spec.host.prosody
+    hosts = prosody.virtual_hosts if prosody else {}
+    return {
+        **spec.host.vars,
+        "fqdn": fqdn,
+        "vars": dict(spec.host.vars),
+        "prosody": _plain(prosody.options) if prosody else {},
+        "virtual_hosts": {name: tuple(host.components) for name, host in hosts.items()},
+        "ports": dict(ports),
+        "certificates": {},
+    }
+
+
+def _plain(value: object) -> object:
+    """An option's value as a template may see it: a secret refuses to be printed, Lua is its text."""
+    match value:
+        case HostFile() | Generated():
+            return _Hidden()
+        case Lua():
+            return value.lua
+        case Mapping():
+            return {key: _plain(item) for key, item in value.items()}
+        case tuple() | list():
+            return [_plain(item) for item in value]
+        case _:
+            return value
+
+
+def check_templates(spec: HostSpec, *, fqdn: str, ports: Mapping[str, Sequence[int]]) -> Iterator[Mistake]:
+    """Render every template once, its secrets as placeholders, so that a commit's mistakes are told at once."""
+    seen = variables(spec, fqdn=fqdn, ports=ports)
+    for entry in spec.host.files.values():
+        if entry.template is not None:
+            own = {
+                name: PLACEHOLDER if isinstance(value, HostFile | Generated) else value
+                for name, value in entry.vars.items()
+            }
+            yield from _trial(spec, entry.template, {**seen, **own})
+    if spec.host.prosody is not None and spec.host.prosody.template is not None:
+        yield from _trial(spec, spec.host.prosody.template, seen)
+
+
+def _trial(spec: HostSpec, name: str, seen: Mapping[str, Any]) -> Iterator[Mistake]:
+    try:
+        render(name, spec.sources[name].data, seen)
+    except SpecError as error:
+        yield from error.mistakes
+
+
+def _compile(name: str, text: bytes) -> jinja2.Template:
+    template = _COMPILED.get(text)
+    if template is None:
+        code = _ENVIRONMENT.compile(text.decode(), name=name, filename=name)
+        template = jinja2.Template.from_code(_ENVIRONMENT, code, {})
+        template.globals.update(_ENVIRONMENT.globals)
+        _COMPILED[text] = template
+    return template
+
+
+def _line(name: str, error: BaseException) -> int:
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == name]
+    return (lines[-1] if lines else 1) or 1
+
+
+def _mistake(name: str, line: int, text: str) -> SpecError:
+    return SpecError([Mistake(mark=Mark(name, line, 1), text=text)])
