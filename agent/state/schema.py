@@ -1,0 +1,25 @@
+"""The tables. Whatever is one of a kind is a row of `fact`."""
+
+APPLICATION_ID = 0x70726F73  # "pros", for file(1)
+VERSION = 1
+
+TABLES = """
+CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE rejected (
+    seq INTEGER PRIMARY KEY, digest TEXT UNIQUE NOT NULL, revision TEXT NOT NULL, reason TEXT NOT NULL
+);
+CREATE TABLE owned (
+    id TEXT PRIMARY KEY, reconciler TEXT NOT NULL, wish TEXT NOT NULL, digest TEXT NOT NULL,
+    revision TEXT NOT NULL, made INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE record (id TEXT PRIMARY KEY, value TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE drift (
+    id TEXT PRIMARY KEY, drift TEXT NOT NULL, live TEXT, why TEXT NOT NULL, since REAL NOT NULL,
+    corrected INTEGER NOT NULL, last_corrected REAL NOT NULL, open INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE history (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, kind TEXT NOT NULL, revision TEXT,
+    event TEXT NOT NULL
+);
+CREATE TABLE proof (only INTEGER PRIMARY KEY CHECK (only = 1), key TEXT NOT NULL, blob BLOB NOT NULL);
+"""
