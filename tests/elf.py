@@ -1,4 +1,4 @@
-"""The names that a shared object asks its loader for: a 64-bit little-endian ELF file (man 5 elf), changed in place."""
+"""The names that a shared object asks its loader for, changed in place (64-bit ELF, see man 5 elf)."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Dynamic:
             raise ValueError(f"{to}: not as long as what it replaces")
         self.data[self._strings : self._strings + self._length] = changed
 
-    def strip(self, prefix: str) -> None:
-        """Ask for each symbol with that prefix by the rest of its name, in the oldest version that the file names."""
+    def drop(self, prefix: str) -> None:
+        """Ask for each symbol with that prefix by the rest of its name, in the oldest version named."""
         symbols, length = self._sections[SHT_DYNSYM]
         for index in range(length // SYMBOL):
             (name,) = struct.unpack_from("<I", self.data, symbols + SYMBOL * index)
@@ -46,7 +46,7 @@ class Dynamic:
                 self._age(self._sections[SHT_VERSYM][0] + 2 * index)
 
     def _age(self, mark: int) -> None:
-        """Give a symbol's version mark the oldest version of its library; the newer one need not be there any more."""
+        """Mark a symbol with the oldest version of its library; the newer one need not be there any more."""
         (newer,) = struct.unpack_from("<H", self.data, mark)
         for library in self._versions():
             if newer in library:
@@ -54,7 +54,7 @@ class Dynamic:
                 struct.pack_into("<H", self.data, library[newer][0] + 4, VER_FLG_WEAK)
 
     def _versions(self) -> Iterator[dict[int, tuple[int, list[int]]]]:
-        """For each library: its version marks, each with the place of its record and its number, as in GLIBC_2.38."""
+        """For each library: its version marks, with the place of the record and its number."""
         at, step = self._sections[SHT_VERNEED][0], 1
         while step:
             _, count, _, record, step = struct.unpack_from("<HHIII", self.data, at)

@@ -1,9 +1,9 @@
 """A Prosody of each Debian release, on either: the system's own, and the other release's package unpacked.
 
-The other package is fetched by apt from the machine's own mirror, with lists, cache and status of its own, so an
-ordinary user may do it and the system's apt never notices. `dpkg-deb -x` unpacks it; no script of it is run.
-It then runs with the system's Lua 5.4 and Lua libraries, for which two things are changed: the paths at the top of
-its scripts, and two kinds of names that its C modules link to (see `adapt`).
+The other package is fetched by apt from the machine's own mirror, with lists, cache and status of its own,
+so an ordinary user may do it and the system's apt never notices. `dpkg-deb -x` unpacks it; no script of it
+is run. It then runs with the system's Lua 5.4 and Lua libraries, for which two things are changed: the paths
+at the top of its scripts, and two kinds of names that its C modules link to (see `adapt`).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ RELEASES = {
 
 
 def cache() -> Path:
-    """Where packages and host trees are kept between runs: outside the checkout, and for root where all may read."""
+    """Where packages and trees are kept between runs: outside the checkout; root's where all may read."""
     if chosen := os.environ.get("PROSODIST_TESTS_CACHE"):
         return Path(chosen)
     if os.geteuid() == 0:
@@ -136,8 +136,8 @@ def unpack(package: Path, tree: Path) -> None:
 def adapt(tree: Path, *, at: Path) -> None:
     """Make an unpacked Prosody run from `at` with this system's libraries.
 
-    Its C modules name ICU's version in every symbol (`uidna_openUTS46_76`), and one built against a newer C library
-    asks for `strtoul` by the name that C23 gave it; neither differs in what Prosody uses of it.
+    Its C modules name ICU's version in every symbol (`uidna_openUTS46_76`), and one built against a newer
+    C library asks for `strtoul` by the name that C23 gave it; neither differs in what Prosody uses of it.
     """
     for script in (tree / "usr/bin").iterdir():
         text = script.read_text()
@@ -149,7 +149,7 @@ def adapt(tree: Path, *, at: Path) -> None:
         dynamic = Dynamic(module.read_bytes())
         if dynamic.asks_for(f"libicuuc.so.{theirs}"):
             dynamic.rename(rf"(libicu\w+\.so\.|_){theirs}", rf"\g<1>{ours}")
-        dynamic.strip("__isoc23_")
+        dynamic.drop("__isoc23_")
         module.write_bytes(dynamic.data)
 
 
