@@ -6,6 +6,7 @@ AgentError
 │   └── HistoryRewritten
 ├── SpecError         this commit cannot be right; wait for another
 ├── Temporary         network, lock, rate limit: try again after `retry_after`
+│   └── Stale         the host is no longer as the plan saw it: look again
 ├── ActionFailed      one action did not do what it says
 ├── NotConverging     the same change was wanted again right after it was made
 ├── Contested         somebody else writes the same object
@@ -101,6 +102,15 @@ class Temporary(AgentError):
     def __init__(self, text: str, *, retry_after: float | None = None) -> None:
         super().__init__(text)
         self.retry_after = retry_after
+
+
+class Stale(Temporary):
+    """An object moved between the look and the deed. Nothing was done to it; the next round sees it as it is."""
+
+    reason = "Stale"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, retry_after=0.0)
 
 
 class ActionFailed(AgentError):

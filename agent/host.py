@@ -1,0 +1,396 @@
+"""The door to the machine: looks for reconcilers, and the one `match` that carries out every action of a
+plan.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import PurePosixPath
+from typing import Any, TypeVar, assert_never
+
+from agent import atomic, draw, processes
+from agent.atomic import Copy, Dress, Keeper
+from agent.fence import Fence, Place, failure, reach
+from agent.users import group_name, group_number, user_name, user_number
+from reconcilers.contract import Completed, FileInfo, Process
+from schemas.errors import ActionFailed, Temporary
+from schemas.plan import (
+    Action,
+    ChoosePorts,
+    Forget,
+    Keep,
+    Link,
+    Make,
+    MakeDir,
+    Remember,
+    RemoveFile,
+    Run,
+    Signature,
+    Spawn,
+    Stop,
+    WriteFile,
+)
+from schemas.record import Record
+from schemas.secret import Secret
+
+Seen = TypeVar("Seen")
+
+QUERY_TIMEOUT = 20.0
+"""Seconds."""
+
+
+class LocalHost:
+    """This machine: a `Reader`, and hands that carry out actions where `fence` is open.
+
+    `keep` keeps aside what a person wrote; `remember`, `recall` and `forget` are the state's records;
+    `clock` gives epoch seconds. Not thread-safe, but for `ours`.
+    """
+
+    def __init__(
+        self,
+        *,
+        fence: Fence,
+        keep: Keeper,
+        remember: Callable[[str, Mapping[str, Any]], None],
+        recall: Callable[[str], Record | None],
+        forget: Callable[[str], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._fence = fence
+        self._keep = keep
+        self._remember = remember
+        self._recall = recall
+        self._forget = forget
+        self._clock = clock
+        self._children = processes.Children()
+        self._written: dict[PurePosixPath, Signature | None] = {}
+        self._swept: set[tuple[int, int]] = set()
+
+    # --- to look: reconcilers.contract.Reader -------------------------------------------------------------
+
+    def read(self, path: PurePosixPath) -> bytes | None:
+        """The content of a regular file; None where there is none, or only by way of a link.
+
+        Raises Temporary when it may not be read or is larger than 64 MiB. Not fenced: who may have what
+        read is judged where the wish is (`Site.may_read`).
+        """
+        return self._look(path, _content)
+
+    def stat(self, path: PurePosixPath) -> FileInfo | None:
+        """lstat; None where nothing is, or only by way of a link."""
+        return self._look(path, _info)
+
+    def listdir(self, path: PurePosixPath) -> tuple[str, ...] | None:
+        """The names in a directory, sorted; None where there is none, or only by way of a link."""
+        return self._look(path / "-", lambda inside: tuple(sorted(atomic.names(inside))))
+
+    def query(
+        self,
+        argv: tuple[str, ...],
+        *,
+        user: str | None,
+        depends: tuple[PurePosixPath, ...],
+        stdin: bytes = b"",
+    ) -> Completed:
+        """Run a program that only looks, within limits: it may write no file and start no other program."""
+        return processes.run(argv, user=user, stdin=stdin, timeout=QUERY_TIMEOUT, limits=processes.QUERY)
+
+    def process(self, pid: int) -> Process | None:
+        """The living process with this number; a zombie is dead."""
+        self._children.reap()
+        return processes.living(pid)
+
+    def find(self, argv: tuple[str, ...]) -> tuple[Process, ...]:
+        """Every living process whose arguments end in these."""
+        self._children.reap()
+        return processes.find(argv)
+
+    def recall(self, id_: str) -> Record | None:
+        """What was remembered under this id."""
+        return self._recall(id_)
+
+    def due(self, instant: float) -> bool:
+        """Whether this instant (epoch seconds) has come."""
+        return self._clock() >= instant
+
+    def _look(self, path: PurePosixPath, look: Callable[[Place], Seen | None]) -> Seen | None:
+        """What `look` sees at `path`; None when it vanishes, or when there is no way to it without
+        following a link.
+        """
+        if ".." in path.parts or "\0" in str(path):
+            raise Temporary(f"{path!s}: this is no plain path; write it from / and without `..`")
+        try:
+            with reach(path, self._fence.real(path)) as place:
+                return look(place)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise Temporary(str(failure(path, error))) from error
+
+    # --- to act -------------------------------------------------------------------------------------------
+
+    def perform(self, action: Action) -> None:
+        """Carry out one action.
+
+        Raises Stale when the object is no longer as the plan saw it (nothing was done), ActionFailed when
+        it cannot be done. A file is whole in either case, and no temporary is left.
+        """
+        match action:
+            case WriteFile():
+                self._write(action)
+            case MakeDir():
+                self._make_dir(action)
+            case Link():
+                with self._act(action.path) as place:
+                    atomic.link(place, action.target, action.was, self._keep)
+            case RemoveFile():
+                with self._act(action.path) as place:
+                    atomic.remove(place, action.was, self._keep)
+            case Keep():
+                self._keep_aside(action)
+            case Run():
+                _run(action)
+            case Spawn():
+                self._spawn(action)
+            case Stop():
+                self._stop(action)
+            case Make():
+                self._make(action)
+            case ChoosePorts():
+                self._choose_ports(action)
+            case Remember():
+                self._remember(action.id, action.record)
+            case Forget():
+                self._forget(action.id)
+            case _:
+                assert_never(action)
+
+    def restore(self, kept: Copy) -> None:
+        """Put content, mode and owner of a kept copy back at its path. What lies there now is kept aside
+        first.
+        """
+        self.perform(Keep(path=kept.path, why="replaced by a copy that was kept before"))
+        found = self.stat(kept.path)
+        was = found.signature if found else None
+        if kept.target is not None:
+            self.perform(Link(path=kept.path, target=kept.target, was=was))
+        else:
+            self.perform(
+                WriteFile(
+                    path=kept.path, content=Secret(kept.content), mode=kept.mode,
+                    owner=kept.owner, group=kept.group, was=was,
+                )
+            )  # fmt: skip
+
+    def ours(self, path: PurePosixPath) -> bool:
+        """Whether what lies at `path` is what we put there last, or nothing where we removed it: an event
+        of our own.
+        """
+        if path not in self._written:
+            return False
+        try:
+            now: Signature | None = atomic.signature(os.lstat(self._fence.real(path)))
+        except OSError:
+            now = None
+        return now == self._written[path]
+
+    @contextmanager
+    def _act(self, path: PurePosixPath) -> Iterator[Place]:
+        """The fenced place of `path`, its directory free of leftovers; what is there afterwards is
+        remembered as ours.
+        """
+        self._fence.check(path)
+        try:
+            with reach(path, self._fence.real(path)) as place:
+                self._sweep(place)
+                yield place
+                found = place.lstat()
+                self._written[path] = None if found is None else atomic.signature(found)
+        except OSError as error:
+            raise failure(path, error) from error
+
+    def _sweep(self, place: Place) -> None:
+        """Once in each directory: leftovers come from an agent that was killed, so from before our time."""
+        directory = os.fstat(place.directory)
+        key = (directory.st_dev, directory.st_ino)
+        if key not in self._swept:
+            atomic.sweep(place, self._keep)
+            self._swept.add(key)
+
+    def _write(self, action: WriteFile) -> None:
+        content = action.content.reveal() if isinstance(action.content, Secret) else action.content
+        dress = _dress(action)  # looked up before anything is opened: NSS may take its time
+        with self._act(action.path) as place:
+            atomic.write(place, content, dress, action.was, self._keep)
+
+    def _make_dir(self, action: MakeDir) -> None:
+        self._fence.check(action.path)
+        dress = _dress(action)
+        for parent in reversed(self._fence.real(action.path).parents):
+            if not os.path.isdir(parent):
+                _make_parent(parent)
+        with self._act(action.path) as place:
+            atomic.make_directory(place, dress)
+
+    def _keep_aside(self, action: Keep) -> None:
+        kept = self._look(action.path, atomic.copy)
+        if kept is not None:
+            self._keep(kept, action.why)
+
+    def _spawn(self, action: Spawn) -> None:
+        """Two Prosodies would take each other's socket, so one that lives already is adopted: an agent that
+        was killed between start and record has left it.
+        """
+        user = action.user or user_name(os.geteuid())
+        living = next((process for process in self.find(action.argv) if process.user == user), None)
+        if living is not None:
+            pid, started = living.pid, living.started
+        else:
+            log = None if action.log is None else self._open_log(action.log, action.user)
+            try:
+                pid, started = self._children.start(
+                    action.argv, user=action.user, log=log, umask=action.umask
+                )
+            except Temporary as error:
+                raise ActionFailed(str(error)) from error
+            finally:
+                if log is not None:
+                    os.close(log)
+        self._remember(action.id, {"pid": pid, "started": started, "boot": processes.boot()})
+
+    def _open_log(self, path: PurePosixPath, user: str | None) -> int:
+        """The log to append to, made 0640 for its user. Raises ActionFailed when something else than a file
+        is there.
+        """
+        uid = user_number(user)
+        self._fence.check(path)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        try:
+            with reach(path, self._fence.real(path)) as place:
+                try:
+                    log = os.open(place.name, flags | os.O_CREAT | os.O_EXCL, 0o640, dir_fd=place.directory)
+                except FileExistsError:
+                    log = os.open(place.name, flags, dir_fd=place.directory)
+                else:
+                    os.fchown(log, uid, -1)
+                    os.fchmod(log, 0o640)
+        except OSError as error:
+            raise failure(path, error) from error
+        found = os.fstat(log)
+        if (
+            not stat.S_ISREG(found.st_mode) or found.st_nlink > 1
+        ):  # a second name may be that of a file of root's
+            os.close(log)
+            raise ActionFailed(
+                f"{path}: a log is wanted and this is no file with this one name; move it away"
+            )
+        os.set_blocking(log, True)
+        return log
+
+    def _stop(self, action: Stop) -> None:
+        record = self._recall(action.id)
+        if record is None:
+            return
+        if record.value.get("boot", processes.boot()) == processes.boot():
+            processes.stop(int(record.value["pid"]), int(record.value["started"]), timeout=action.timeout)
+        self._children.reap()
+        self._forget(action.id)
+
+    def _make(self, action: Make) -> None:
+        parameters = dict(action.parameters)
+        match action.kind:
+            case "secret":  # was=None: one that is there already is never drawn anew
+                self._write(_made(action, action.path, draw.draw_secret(), action.mode, None))
+            case "self-signed":
+                names = tuple(name for name in parameters.get("names", "").split(",") if name)
+                key, certificate = draw.draw_pair(
+                    names, days=int(parameters.get("days", "3650")), now=self._clock()
+                )
+                for suffix, content, mode in ((".key", key, action.mode), (".crt", certificate, 0o644)):
+                    path = action.path.with_name(action.path.name + suffix)
+                    found = self.stat(path)
+                    self._write(_made(action, path, content, mode, found.signature if found else None))
+            case other:
+                raise ActionFailed(
+                    f"{action.path}: nothing of the kind {other!r} can be made; it is secret or self-signed"
+                )
+
+    def _choose_ports(self, action: ChoosePorts) -> None:
+        record = self._recall(action.id)
+        ports: dict[str, Any] = dict(record.value) if record else {}
+        for name in action.names:
+            if name not in ports:
+                ports[name] = draw.draw_port(ports.values())
+        self._remember(action.id, ports)
+
+
+def _make_parent(path: PurePosixPath) -> None:
+    """A parent may lie above every opened prefix: that the prefix was opened says that it may be made."""
+    try:
+        with reach(path, path) as place:
+            atomic.make_directory(place, Dress(mode=0o755))
+    except OSError as error:
+        raise failure(path, error) from error
+
+
+def _content(place: Place) -> bytes | None:
+    found = place.lstat()
+    if found is None or not stat.S_ISREG(found.st_mode):
+        return None
+    content = atomic.read(place)
+    if content is None:
+        raise Temporary(f"{place.path}: over {atomic.LARGEST >> 20} MiB are not read; make the file smaller")
+    return content
+
+
+def _info(place: Place) -> FileInfo | None:
+    found = place.lstat()
+    if found is None:
+        return None
+    link = stat.S_ISLNK(found.st_mode)
+    return FileInfo(
+        kind=_kind(found.st_mode),
+        mode=stat.S_IMODE(found.st_mode),
+        owner=user_name(found.st_uid),
+        group=group_name(found.st_gid),
+        signature=atomic.signature(found),
+        target=os.readlink(place.name, dir_fd=place.directory) if link else None,
+    )
+
+
+def _run(action: Run) -> None:
+    """Raises ActionFailed with the last lines of what the program said when its exit status is not 0."""
+    stdin = action.stdin.reveal() if action.stdin else b""
+    try:
+        ended = processes.run(action.argv, user=action.user, stdin=stdin, timeout=action.timeout)
+    except Temporary as error:
+        raise ActionFailed(str(error)) from error
+    if ended.code != 0:
+        said = (ended.stderr or ended.stdout).decode(errors="replace").strip().splitlines()[-5:]
+        words = (
+            "it was told a secret, so what it said is not shown"
+            if stdin
+            else " / ".join(said) or "it said nothing"
+        )
+        raise ActionFailed(f"{action.argv[0]}: exit status {ended.code}: {words}; run it by hand to see more")
+
+
+def _dress(action: WriteFile | MakeDir | Make) -> Dress:
+    return Dress(mode=action.mode, uid=user_number(action.owner), gid=group_number(action.group))
+
+
+def _made(action: Make, path: PurePosixPath, content: bytes, mode: int, was: Signature | None) -> WriteFile:
+    return WriteFile(
+        path=path, content=Secret(content), mode=mode, owner=action.owner, group=action.group, was=was
+    )
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISREG(mode):
+        return "file"
+    if stat.S_ISDIR(mode):
+        return "directory"
+    return "link" if stat.S_ISLNK(mode) else "other"
