@@ -39,7 +39,7 @@ def see(db: sqlite3.Connection, found: Iterable[OpenDrift]) -> Sightings:
 def count_corrections(
     db: sqlite3.Connection, ids: Iterable[str], *, at: float, within: float
 ) -> tuple[OpenDrift, ...]:
-    """One more for each, or the first if the last is over `within` seconds ago. Drop what is closed so long."""
+    """One more for each, or the first if the last is over `within` seconds ago. Drop what closed before."""
     counted = []
     for id_ in ids:
         db.execute(

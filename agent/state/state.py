@@ -1,4 +1,4 @@
-"""State: what is remembered between passes. Nothing else writes to the database; each call is one transaction.
+"""What is remembered between passes. Nothing else writes to the database; each call is one transaction.
 
 A call that would change nothing writes nothing: every statement compares before it writes.
 """
@@ -196,7 +196,7 @@ class State(View):
 
     # --- history -------------------------------------------------------------------------------------------
 
-    def append(self, entries: Iterable[Entry]) -> None:
+    def append(self, *entries: Entry) -> None:
         """Add events to the history, which keeps the newest 10,000."""
         rows = [(entry.at, entry.kind, entry.revision, _json(entry.event)) for entry in entries]
         if not rows:
