@@ -1,8 +1,8 @@
 """What people wrote, kept before we change it: an age file each, which `age -d` opens without this program.
 
 A copy is `<id>.age`: a line of JSON that says of what and why, a line with mode and owner, then the bytes as
-they were. The first line lies beside it in the clear, `<id>.json`, so that copies can be listed without the key;
-where it is lost, the copy's own will do. It is written first: a copy counts when its `.age` is there.
+they were. The first line lies beside it in the clear, `<id>.json`, so that copies can be listed without the
+key; where it is lost, the copy's own will do. It is written first: a copy counts when its `.age` is there.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,8 @@ from agent.state.errors import StateTooNew, StateUnusable, in_words, primary_cod
 
 BUSY_SECONDS = 5.0
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+MOVING = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_PROTOCOL)
+"""What a reader may meet for an instant while a writer makes or removes the log."""
 
 
 class Database:
@@ -82,6 +85,9 @@ def open_database(path: Path) -> Database | None:
             return None
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(
+            "SELECT 1 FROM fact"
+        )  # makes the log: by it a looker sees that an agent is at work
     except sqlite3.DatabaseError as error:
         connection.close()
         if primary_code(error) in DAMAGED:
@@ -111,13 +117,17 @@ def set_aside(path: Path) -> Path | None:
 def peek_database(path: Path) -> Database | None:
     """Open for reading beside a writer, creating nothing. None where there is none. Raises StateUnusable."""
     with in_words(path):
-        for _ in range(20):  # a writer that begins or ends in between moves the log under our feet
-            if not path.exists():
-                return None
-            connection = _peek_live(path) if _parts(path)[1].exists() else _peek_at_rest(path)
-            if connection is not None:
-                return _checked(connection, path)
-    raise StateUnusable(f"{path}: it changed each time that it was looked at; try again")
+        deadline = time.monotonic() + BUSY_SECONDS
+        while path.exists():
+            try:
+                connection = _peek_live(path) if _parts(path)[1].exists() else _peek_at_rest(path)
+                if connection is not None:
+                    return _checked(connection, path)
+            except sqlite3.OperationalError as error:
+                if primary_code(error) not in MOVING or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.002)  # a writer that begins or ends moves the log under our feet
+        return None
 
 
 def _checked(connection: sqlite3.Connection, path: Path) -> Database:
@@ -132,18 +142,10 @@ def _checked(connection: sqlite3.Connection, path: Path) -> Database:
     return Database(connection, path)
 
 
-def _peek_live(path: Path) -> sqlite3.Connection | None:
-    """The file and its log together; the log's index is read as it is, or built in memory after a kill."""
-    log_index = "&readonly_shm=1" if _parts(path)[2].exists() else ""
-    connection = _connect(f"{path.as_uri()}?mode=ro{log_index}")
-    try:
-        connection.execute("PRAGMA schema_version")
-    except sqlite3.OperationalError as error:
-        connection.close()
-        if primary_code(error) == sqlite3.SQLITE_CANTOPEN and not _parts(path)[2].exists():
-            return None
-        raise
-    return connection
+def _peek_live(path: Path) -> sqlite3.Connection:
+    """The file and its log. The log's index is read as it is, or built in memory after a kill."""
+    index = "&readonly_shm=1" if _parts(path)[2].exists() else ""
+    return _connect(f"{path.as_uri()}?mode=ro{index}")
 
 
 def _peek_at_rest(path: Path) -> sqlite3.Connection | None:

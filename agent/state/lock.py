@@ -8,6 +8,8 @@ from pathlib import Path
 
 from agent.state.errors import AlreadyRunning
 
+_held: set[int] = set()
+
 
 def take_lock(state_dir: Path) -> int:
     """A descriptor to keep open for as long as the agent lives. Raises AlreadyRunning."""
@@ -23,4 +25,20 @@ def take_lock(state_dir: Path) -> int:
         raise
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    _held.add(descriptor)
     return descriptor
+
+
+def drop_lock(descriptor: int) -> None:
+    """Let another agent take the directory."""
+    _held.discard(descriptor)
+    os.close(descriptor)
+
+
+def _close_in_child() -> None:
+    """A forked child shares the lock, and may outlive a killed agent: the next one must not wait for it."""
+    while _held:
+        os.close(_held.pop())
+
+
+os.register_at_fork(after_in_child=_close_in_child)

@@ -6,7 +6,6 @@ A call that would change nothing writes nothing: every statement compares before
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ from agent.state import drift
 from agent.state.database import make_database, open_database, peek_database, set_aside
 from agent.state.errors import in_words
 from agent.state.facts import Entry, Sightings, Suspension
-from agent.state.lock import take_lock
+from agent.state.lock import drop_lock, take_lock
 from agent.state.view import View
 from schemas.record import OpenDrift, Owned
 
@@ -48,7 +47,7 @@ class State(View):
             try:
                 return cls._open_locked(path.absolute(), lock)
             except BaseException:
-                os.close(lock)
+                drop_lock(lock)
                 raise
 
     @classmethod
@@ -78,7 +77,7 @@ class State(View):
         """Let go of the database, then of the directory."""
         super().close()
         if self._lock is not None:
-            os.close(self._lock)
+            drop_lock(self._lock)
             self._lock = None
 
     def digest_key(self) -> bytes:
