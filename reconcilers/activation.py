@@ -1,0 +1,116 @@
+"""Not a reconciler: what makes a round's changes live in the running Prosody, as mildly as will do.
+
+Compared is what *this* process was last seen to have loaded with what a Prosody started now would load. The
+files on disk say nothing of that: after a death between write and reload they equal the candidate, and the
+process does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from reconcilers.contract import Process, Reader, Site
+from reconcilers.services import PROCESS, recorded_process, start
+from schemas.plan import Action, Activation, Disruption, Signal, Stop
+from schemas.record import Loaded
+
+RUNNING = "running"
+"""The record of what a process was proven to have loaded: a Loaded as JSON, with `pid` and `started`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One thing that the process has otherwise. `kind` is option, scope, file or version."""
+
+    kind: str
+    scope: str = ""
+    name: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.scope}: " if self.scope not in ("", "*") else ""
+        return f"{place}{self.name or self.kind}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What a difference costs. `name` None stands for every one of that kind."""
+
+    kind: str
+    name: str | None = None
+    disruption: Disruption
+
+
+RULES = (
+    # mod_posix, loggingmanager and certmanager act on `config-reloaded`; seen to work on 0.12.3 and 13.0.1
+    Rule(kind="option", name="log", disruption=Disruption.RELOAD),
+    Rule(kind="file", disruption=Disruption.RELOAD),
+)
+"""The first that fits counts; what no rule names needs a restart."""
+
+
+def running_process(reader: Reader) -> Process | None:
+    """The Prosody that we started or adopted, when it lives."""
+    return recorded_process(reader)
+
+
+def known_running(reader: Reader, process: Process) -> Loaded | None:
+    """What this very process was last proven to have loaded."""
+    record = reader.recall(RUNNING)
+    if record is None:
+        return None
+    if (record.value["pid"], record.value["started"]) != (process.pid, process.started):
+        return None
+    return Loaded.from_json(record.value)
+
+
+def activation(
+    running: Loaded | None, candidate: Loaded, process: Process | None, site: Site
+) -> Activation | None:
+    """What is owed; None when nothing is. A Prosody that does not run is started by `services`."""
+    if process is None:
+        return None
+    if running is None:
+        return _activation(Disruption.RESTART, "what the running Prosody has loaded is not known", site)
+    differences = tuple(_differences(running, candidate, config=str(site.paths.config)))
+    if not differences:
+        return None
+    worst = max(differences, key=_disruption)
+    told = ", ".join(map(str, differences[:3])) + (
+        f" and {len(differences) - 3} more" if differences[3:] else ""
+    )
+    return _activation(_disruption(worst), f"{told} changed", site)
+
+
+def _activation(disruption: Disruption, reason: str, site: Site) -> Activation:
+    after: tuple[Action, ...]
+    if disruption <= Disruption.RELOAD:
+        # 0.12's prosodyctl does no more, and says that all is well whatever the file contains
+        after = (Signal(id=PROCESS, name="HUP"),)
+    else:
+        after = (Stop(id=PROCESS), start(site))
+    return Activation(service="prosody", after=after, reason=reason, disruption=disruption)
+
+
+def _disruption(difference: Difference) -> Disruption:
+    for rule in RULES:
+        if rule.kind == difference.kind and rule.name in (None, difference.name):
+            return rule.disruption
+    return Disruption.RESTART
+
+
+def _differences(running: Loaded, candidate: Loaded, *, config: str) -> Iterator[Difference]:
+    if running.version != candidate.version:
+        yield Difference(kind="version")
+    for scope in sorted({*running.options, *candidate.options}):
+        before, after = running.options.get(scope), candidate.options.get(scope)
+        if before is None or after is None:
+            yield Difference(kind="scope", scope=scope, name="the host itself")
+            continue
+        for name in sorted({*before, *after}):
+            if before.get(name) != after.get(name):
+                yield Difference(kind="option", scope=scope, name=name)
+    # the configuration's own bytes are compared as options; its comments are nobody's concern
+    for path in sorted({*running.files, *candidate.files} - {config}):
+        if running.files.get(path) != candidate.files.get(path):
+            yield Difference(kind="file", name=path)

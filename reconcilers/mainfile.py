@@ -1,0 +1,185 @@
+"""The main file of Prosody's configuration, and where in the repository each of its lines was said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from reconcilers.luatext import quote, render_name, render_value
+from reconcilers.parsed import Fragment
+from reconcilers.secrets import references
+from schemas.desired import Component, Generated, HostFile, HostSpec, Lua, VirtualHost
+from schemas.desired.prosody import Scope
+from schemas.errors import Mark, Mistake, SpecError
+from schemas.secret import Secret
+
+HEADER = b"-- Written by prosodist from git; edits here are kept and put right.\n"
+"""Marks a file as ours."""
+
+FUNCTIONS = frozenset(
+    ("Host", "host", "VirtualHost", "Component", "component", "Include", "include", "RunScript")
+    + ("FileContents", "FileLine", "FileLines", "Credential", "__currenthost")
+)
+"""Names that the loader's environment holds itself: an assignment would replace them, and set no option.
+
+Read in core/configmanager.lua of 0.12.3 and 13.0.1.
+"""
+
+Revealed = Mapping[HostFile | Generated, Secret]
+_Way = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MainFile:
+    """The rendered file. `origins[n - 1]` is where line n was said; None: by us."""
+
+    text: bytes
+    origins: tuple[Mark | None, ...]
+    fragments: tuple[Fragment, ...] = ()
+    secrets: tuple[Secret, ...] = ()
+    hidden: frozenset[tuple[str, str]] = frozenset()
+    """(scope, option) of each option that holds a secret."""
+
+    def origin(self, line: int) -> Mark | None:
+        """Where line `line` (from 1) was said, or the nearest line above it that was said anywhere."""
+        for mark in reversed(self.origins[: max(line, 0)]):
+            if mark is not None:
+                return mark
+        return None
+
+
+def render_main(
+    spec: HostSpec, supplied: Mapping[str, object], modules: tuple[str, ...], revealed: Revealed
+) -> MainFile:
+    """The built-in main file. Raises SpecError for a value that has no form in Lua, at its place."""
+    prosody = spec.host.prosody
+    assert prosody is not None
+    writer = _Writer(spec=spec, revealed=revealed)
+    writer.write(HEADER.decode())
+    writer.write("-- What this kind of host supplies:\n")
+    for name, value in supplied.items():
+        writer.assign("*", name, value, None)
+    writer.write("\n-- The global section:\n")
+    writer.scope("*", prosody, ("prosody",), implied=modules)
+    for name, host in prosody.virtual_hosts.items():
+        way: _Way = ("prosody", "virtual_hosts", name)
+        writer.virtual_host(name, host, way)
+        for below, component in host.components.items():
+            writer.component(below, component, (*way, "components", below))
+    for name, component in prosody.components.items():
+        writer.component(name, component, ("prosody", "components", name))
+    return writer.finished()
+
+
+def render_template(
+    spec: HostSpec, render: Callable[[str, bytes, Mapping[str, object]], bytes], seen: Mapping[str, object]
+) -> MainFile:
+    """The main file by a template of the repository. Raises SpecError at the template's own line."""
+    prosody = spec.host.prosody
+    assert prosody is not None and prosody.template is not None
+    text = HEADER + render(prosody.template, spec.sources[prosody.template].data, seen)
+    mark = Mark(prosody.template)
+    return MainFile(text=text, origins=(None, *(mark for _ in text.splitlines()[1:])))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Writer:
+    """Gathers text, and beside each line its origin."""
+
+    spec: HostSpec
+    revealed: Revealed
+    parts: list[str] = field(default_factory=list)
+    origins: list[Mark | None] = field(default_factory=list)
+    fragments: list[Fragment] = field(default_factory=list)
+    hidden: set[tuple[str, str]] = field(default_factory=set)
+    mistakes: list[Mistake] = field(default_factory=list)
+
+    def write(self, text: str, origin: Mark | None = None) -> None:
+        """Append whole lines."""
+        self.parts.append(text)
+        self.origins += [origin] * text.count("\n")
+
+    def virtual_host(self, name: str, host: VirtualHost, way: _Way) -> None:
+        self.write(f"\nVirtualHost {quote(name)}\n", self.spec.origin(*way))
+        self.scope(name, host, way)
+
+    def component(self, name: str, component: Component, way: _Way) -> None:
+        self.write(f"\nComponent {quote(name)} {quote(component.module)}\n", self.spec.origin(*way))
+        self.scope(name, component, way)
+
+    def scope(self, scope: str, body: Scope, way: _Way, implied: tuple[str, ...] = ()) -> None:
+        for name, value in body.options.items():
+            self.assign(scope, name, value, self.spec.origin(*way, name))
+        for name, modules in (
+            ("modules_enabled", (*body.modules_enabled, *implied)),
+            ("modules_disabled", body.modules_disabled),
+        ):
+            if modules:
+                self.assign(scope, name, modules, self.spec.origin(*way, name))
+        for place, path in enumerate(getattr(body, "include", ())):
+            self.write(f"Include {quote(path)}\n", self.spec.origin(*way, "include", place))
+        if body.lua:
+            self.block(body.lua, self.spec.origin(*way, "lua"))
+
+    def assign(self, scope: str, name: str, value: object, origin: Mark | None) -> None:
+        """One option. The semicolon keeps a parenthesis below from being read as a call."""
+        if name in FUNCTIONS:
+            self.mistake(name, f"Prosody's loader keeps the name {name} for itself; take it away", origin)
+            return
+        if any(True for _ in references(value)):
+            self.hidden.add((scope, name))
+        try:
+            text = render_value(self.prepared(value, origin), indent="" if scope == "*" else "\t")
+        except ValueError as error:
+            self.mistake(name, str(error), origin)
+            return
+        indent = "" if scope == "*" else "\t"
+        self.write(f"{indent}{render_name(name)} = {text};\n", origin)
+
+    def block(self, text: str, origin: Mark | None) -> None:
+        """Lua as it stands, in a block of its own: its local names end with it."""
+        self.fragments.append(Fragment(text=text, is_expression=False, origin=origin))
+        self.write("do\n", origin)
+        self.write(text if text.endswith("\n") else text + "\n", origin)
+        self.write("end\n", origin)
+
+    def prepared(self, value: object, origin: Mark | None) -> object:
+        """The value with its secrets revealed; its Lua is noted on the way."""
+        match value:
+            case HostFile() | Generated():
+                return self.revealed[value]
+            case Lua():
+                self.fragments.append(Fragment(text=value.lua, is_expression=True, origin=origin))
+                return value
+            case Mapping():
+                return {key: self.prepared(item, origin) for key, item in value.items()}
+            case tuple() | list():
+                return tuple(self.prepared(item, origin) for item in value)
+            case _:
+                return value
+
+    def mistake(self, subject: str, text: str, origin: Mark | None) -> None:
+        mark = origin or Mark(f"hosts/{self.spec.name}.yaml")
+        self.mistakes.append(Mistake(mark=mark, subject=subject, text=text))
+
+    def finished(self) -> MainFile:
+        if self.mistakes:
+            raise SpecError(self.mistakes)
+        try:
+            text = "".join(self.parts).encode()
+        except UnicodeEncodeError:
+            raise SpecError(
+                [
+                    Mistake(
+                        mark=Mark(f"hosts/{self.spec.name}.yaml"),
+                        text="Lua text is no UTF-8; write it as UTF-8",
+                    )
+                ]
+            ) from None
+        return MainFile(
+            text=text,
+            origins=tuple(self.origins),
+            fragments=tuple(self.fragments),
+            secrets=tuple(self.revealed.values()),
+            hidden=frozenset(self.hidden),
+        )

@@ -1,0 +1,135 @@
+"""What a Prosody would load: read by Prosody's own loader, in one Lua process, as Prosody's user."""
+
+from __future__ import annotations
+
+import functools
+import json
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from reconcilers.contract import Completed, Prosody, Reader, Site
+from reconcilers.luatext import render_value
+from schemas.errors import Mark
+from schemas.secret import Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fragment:
+    """Lua that git wrote. It must compile by itself, or it would swallow what is written after it."""
+
+    text: str
+    is_expression: bool
+    origin: Mark | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parsed:
+    """Scope (`*` is global) → option → value as Lua text: equal values, equal texts; `(function)` is opaque.
+
+    `shown` holds the texts that differ when they are told to people: what has a secret's name is ***.
+    """
+
+    scopes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    shown: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Prosody would not load it. `line` counts from 1; 0 when the main file's line is not known.
+
+    `text` is Lua's own word and may quote the configuration: mask what is secret before it is told.
+    """
+
+    text: str
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Of each text what it says, and of each fragment why it does not compile (empty when it does)."""
+
+    texts: tuple[Parsed | Refusal, ...]
+    fragments: tuple[str, ...]
+
+
+def parse(
+    reader: Reader,
+    site: Site,
+    prosody: Prosody,
+    *texts: bytes,
+    fragments: tuple[Fragment, ...] = (),
+    depends: tuple[PurePosixPath, ...] = (),
+) -> Answer:
+    """Read configurations as if each lay at the profile's path; some 10 ms. `depends` are what they include.
+
+    A configuration is a program. One that ends or exhausts the process takes the others' answers with it, so
+    each is then asked about alone. Raises Temporary when Lua cannot be run.
+    """
+    completed = reader.query(
+        (str(prosody.lua), "-"),
+        user=site.user,
+        depends=(site.paths.config, prosody.source / "core/configmanager.lua", *depends),
+        stdin=_request(site, prosody, texts, fragments),
+    )
+    answer = _last_line(completed)
+    if answer is not None:
+        return Answer(
+            texts=tuple(map(_text, answer["texts"])),
+            fragments=tuple(str(said) for said in answer["fragments"]),
+        )
+    if len(texts) <= 1 and not (texts and fragments):
+        refusal = Refusal(
+            text=f"the Lua process that reads it ends without an answer (status {completed.code})"
+        )
+        return Answer(texts=(refusal,) * len(texts), fragments=("",) * len(fragments))
+    alone = tuple(parse(reader, site, prosody, text, depends=depends).texts[0] for text in texts)
+    compiled = parse(reader, site, prosody, fragments=fragments, depends=depends)
+    return Answer(texts=alone, fragments=compiled.fragments)
+
+
+@functools.cache
+def _script() -> bytes:
+    script = pkgutil.get_data("reconcilers", "lua/parse.lua")
+    assert script is not None, "the package is whole"
+    return script
+
+
+def _request(
+    site: Site, prosody: Prosody, texts: tuple[bytes, ...], fragments: tuple[Fragment, ...]
+) -> bytes:
+    """Script and arguments on stdin: nothing shows in an argv, and nobody need read our package."""
+    arguments = {
+        "source": str(prosody.source),
+        "path": str(site.paths.config),
+        "texts": tuple(map(Secret, texts)),
+        "fragments": tuple({"text": item.text, "expression": item.is_expression} for item in fragments),
+    }
+    return b"local request = " + render_value(arguments).encode() + b";\n" + _script()
+
+
+def _last_line(completed: Completed) -> Mapping[str, Any] | None:
+    """The answer; None when there is none, whatever else was printed."""
+    lines = completed.stdout.decode(errors="replace").rstrip("\n").rsplit("\n", 1)
+    try:
+        answer = json.loads(lines[-1])
+    except ValueError:
+        return None
+    if completed.code or not isinstance(answer, dict) or not {"texts", "fragments"} <= answer.keys():
+        return None
+    return answer
+
+
+def _text(answer: Mapping[str, Any]) -> Parsed | Refusal:
+    if "error" in answer:
+        return Refusal(text=str(answer["error"]), line=int(answer["line"]))
+    return Parsed(scopes=_maps(answer["scopes"]), shown=_maps(answer["shown"]))
+
+
+def _maps(value: object) -> dict[str, dict[str, str]]:
+    """Prosody's JSON writes an empty table as a list."""
+    if not isinstance(value, dict):
+        return {}
+    return {scope: dict(options or {}) for scope, options in value.items()}
