@@ -1,0 +1,172 @@
+"""What wakes the agent: time, a push, a changed file, a signal, a command: all are reasons in one queue.
+
+A reason is never the change itself: it says that looking may be worth while. Callbacks only enqueue; what they
+put there is judged on the working thread, in `wait`, which blocks without a wakeup in between.
+"""
+
+from __future__ import annotations
+
+import queue
+import signal
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import FrameType
+
+from agent.control import Request
+from agent.paths import Arming, Moved, Ref, Touched
+
+_BURST_SECONDS = 0.01
+"""Within this time the events of one edit (truncate, write, write, rename) are one reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """The interval is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A ref of a repository on this disk moved, or the repository was replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class PathChanged:
+    """Something other than the agent changed, made or removed what lies at a managed or awaited path."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """An instant that something waits for has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignalReceived:
+    """SIGTERM and SIGINT: end. SIGHUP: read the settings again. SIGUSR1: reconcile now."""
+
+    signal: signal.Signals
+
+    @property
+    def stops(self) -> bool:
+        """Whether the agent is asked to end."""
+        return self.signal in (signal.SIGTERM, signal.SIGINT)
+
+
+Reason = Timer | Push | PathChanged | Expiry | SignalReceived | Request
+_Item = Reason | Ref | Touched | Moved
+
+
+class Watch:
+    """Everything that may wake us. Used from the working thread; `deliver` from any."""
+
+    def __init__(self, *, ours: Callable[[str], bool]) -> None:
+        """`ours` says whether what lies at a path now is what the agent itself put there."""
+        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+        self._ours = ours
+        self._arming = Arming(self._queue.put)
+        self._early: list[Reason] = []
+
+    def deliver(self, reason: Reason) -> None:
+        """Wake the agent. Never blocks; may be called by a signal handler."""
+        self._queue.put(reason)
+
+    def hear_signals(self) -> None:
+        """Turn SIGTERM, SIGINT, SIGHUP and SIGUSR1 into reasons. For the main thread."""
+
+        def receive(number: int, _: FrameType | None) -> None:
+            self._queue.put(SignalReceived(signal.Signals(number)))  # SimpleQueue.put is reentrant
+
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+            signal.signal(number, receive)
+
+    def watch_repository(self, directories: Iterable[str]) -> None:
+        """From now on these repositories on this disk are watched, bare or not, and no others.
+
+        One that is not there yet, or goes and comes back, is found again when it appears.
+        """
+        self._arming.want_repositories(directories)
+
+    def watch_files(self, paths: Iterable[str]) -> tuple[str, ...]:
+        """From now on these absolute paths are watched, and no others; what stays the same is left alone.
+
+        Call it before looking at them: what changes from then on is told. The answer names those that cannot be
+        watched (too many directories, or no right to look): a full look finds what changes there.
+        """
+        return self._arming.want_files(paths)
+
+    def wait(self, until: float, *, expiry: float | None = None) -> tuple[Reason, ...]:
+        """Block until there is a reason, and give all there are. `until` and `expiry` are in epoch seconds.
+
+        `Timer` when `until` has come, `Expiry` when `expiry` has. Infinity is allowed.
+        """
+        found = self._early
+        self._early = []
+        end = min(until, expiry) if expiry is not None else until
+        while not found:
+            first = self._take(end)
+            if first is None:
+                return (Timer(),) if end == until else (Expiry(),)
+            found += self._judge(first)
+            if found and all(isinstance(reason, PathChanged) for reason in found):
+                found += self._rest_of_burst()
+        found += self._take_all()
+        return tuple(dict.fromkeys(found))
+
+    def stopping(self) -> bool:
+        """Whether SIGTERM or SIGINT has come: for between two steps of a pass. Loses no reason."""
+        self._early += self._take_all()
+        return any(isinstance(reason, SignalReceived) and reason.stops for reason in self._early)
+
+    def close(self) -> None:
+        """Stop watching. Requests that nobody took are told so."""
+        self._arming.close()
+        for reason in (*self._early, *self._take_all()):
+            if isinstance(reason, Request):
+                reason.abandon()
+        self._early = []
+
+    def _take(self, end: float) -> _Item | None:
+        """The next thing in the queue, or None at `end`."""
+        try:
+            if end == float("inf"):
+                return self._queue.get()
+            return self._queue.get(timeout=min(max(0.0, end - time.time()), 1e6))
+        except queue.Empty:
+            return None
+
+    def _take_all(self) -> list[Reason]:
+        """Whatever is in the queue now."""
+        found: list[Reason] = []
+        while True:
+            try:
+                found += self._judge(self._queue.get_nowait())
+            except queue.Empty:
+                return found
+
+    def _rest_of_burst(self) -> list[Reason]:
+        """What follows within the time of a burst; anything but a file event ends it."""
+        found: list[Reason] = []
+        end = time.monotonic() + _BURST_SECONDS
+        while (left := end - time.monotonic()) > 0:
+            try:
+                more = self._judge(self._queue.get(timeout=left))
+            except queue.Empty:
+                break
+            found += more
+            if any(not isinstance(reason, PathChanged) for reason in more):
+                break
+        return found
+
+    def _judge(self, item: _Item) -> list[Reason]:
+        """What an item of the queue means: nothing, one reason or, when a directory was replaced, several."""
+        if isinstance(item, Ref):
+            return [Push()]
+        if isinstance(item, Touched):
+            return [] if self._ours(item.path) else [PathChanged(item.path)]
+        if isinstance(item, Moved):
+            repositories, paths = self._arming.rearm(item.path)
+            changed = [PathChanged(path) for path in paths if not self._ours(path)]
+            return [*([Push()] if repositories else []), *changed]
+        return [item]
