@@ -1,8 +1,10 @@
 """The nouns: what git may say, what a plan is, what is remembered. No I/O anywhere in this storey.
 
 desired/    HostSpec and its parts: one file for each part of the language
-nodes       YAML events → nodes that carry their marks; everything that two readers read differently is refused
-combine     extends, bodies, short forms, null, add and remove
+nodes       YAML events → nodes that carry their marks; notation: what two readers read differently is refused
+documents   a host's file and what it extends; spell: short forms, in full; names: <name> → its value
+shape       which rules of combining hold where; combine: layers and bodies → one document
+model       nodes → models, pydantic's complaints → ours; check: rules between things
 load        a tree of files and the name of a host → HostSpec, or every mistake at once
 plan        the actions; Holds, Change, Wait; Plan; Activation
 record      what is remembered between passes

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from schemas.desired.files import File
 from schemas.desired.prosody import Component, Prosody, VirtualHost
-from schemas.desired.values import Generated, HostFile, Lua, Model
+from schemas.desired.texts import HostPath, Text
+from schemas.desired.values import Generated, HostFile, Lua, Model, Word
 from schemas.errors import Mark
 from schemas.plan import Policy
 
@@ -21,14 +22,14 @@ class Prune(Model):
 
 
 class Host(Model):
-    """The document `hosts/<name>.yaml` after combining. Bodies (`.default`) and `extends` are spent by then."""
+    """The document `hosts/<name>.yaml`, combined. Bodies (`.default`) and `extends` are spent by then."""
 
-    profile: str = Field(description="the kind of host; must agree with what the host says it is")
-    vars: Mapping[str, str] = Field(default_factory=dict, description="names for angle brackets and templates")
-    drift: Policy = Field(default=Policy.CORRECT, description="detect, correct or ignore, where nothing nearer says so")
+    profile: Text = Field(description="the kind of host; must agree with what the host says it is")
+    vars: Mapping[Text, Text] = Field(default_factory=dict, description="names for angle brackets and templates")
+    drift: Word = Field(default=Policy.CORRECT, description="detect, correct or ignore, where nothing nearer says so")
     prune: Prune = Field(default_factory=Prune)
     prosody: Prosody | None = Field(default=None)
-    files: Mapping[str, File] = Field(default_factory=dict)
+    files: Mapping[HostPath, File] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ class Source:
 class HostSpec:
     """A host's desired state, with the repository's files that it uses and the place of everything in it.
 
-    `digest` names the input: the combined document and the bytes of the files used, whatever commit they came from.
+    `digest` names the input: the combined document and the bytes of the files used, whatever their commit.
     """
 
     name: str
@@ -52,7 +53,11 @@ class HostSpec:
     sources: Mapping[str, Source] = field(default_factory=dict)
     """Repository path → file: every `source`, `template`, and each file below a `tree`."""
     marks: Mapping[tuple[str | int, ...], Mark] = field(default_factory=dict)
-    """The way to a value → where it was said: ('files', '/etc/motd', 'mode')."""
+    """The way to a value → where it was said: ('files', PATH, 'mode'), ('prosody', 'virtual_hosts', HOST).
+
+    Of a map or a list it is the place of its key, of anything else that of the value. An option stands right
+    below its scope, as it is written.
+    """
 
     def origin(self, *way: str | int) -> Mark | None:
         """Where this was said, or the nearest thing around it that was said anywhere."""
@@ -64,5 +69,15 @@ class HostSpec:
 
 
 __all__ = [
-    "Component", "File", "Generated", "Host", "HostFile", "HostSpec", "Lua", "Prosody", "Prune", "Source", "VirtualHost",
+    "Component",
+    "File",
+    "Generated",
+    "Host",
+    "HostFile",
+    "HostSpec",
+    "Lua",
+    "Prosody",
+    "Prune",
+    "Source",
+    "VirtualHost",
 ]

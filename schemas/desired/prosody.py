@@ -7,36 +7,40 @@ from typing import Any
 
 from pydantic import Field
 
-from schemas.desired.values import Model
-from schemas.plan import Policy
+from schemas.desired.texts import HostName, HostPath, ModuleName, RepositoryPath, Text
+from schemas.desired.values import Model, Word
 
 
 class Scope(Model):
-    """What may stand in every scope. `options` holds whatever is no word of ours, in the order it was written."""
+    """What may stand in every scope. `options` holds whatever is no word of ours, in the order of writing."""
 
-    modules_enabled: tuple[str, ...] = Field(default=(), description="modules to load in this scope")
-    modules_disabled: tuple[str, ...] = Field(default=(), description="modules not to load in this scope")
-    lua: str = Field(default="", description="Lua text, appended to this scope")
+    modules_enabled: tuple[ModuleName, ...] = Field(default=(), description="modules to load in this scope")
+    modules_disabled: tuple[ModuleName, ...] = Field(default=(), description="modules not to load in this scope")
+    lua: Text = Field(default="", description="Lua text, appended to this scope")
     options: Mapping[str, Any] = Field(default_factory=dict, description="any other option, by Prosody's name")
 
 
 class Component(Scope):
     """A component: an internal one is named by its module."""
 
-    module: str = Field(default="component", description="the module; `component` is an external component")
+    module: ModuleName = Field(default="component", description="the module; `component` is an external component")
 
 
 class VirtualHost(Scope):
-    """A virtual host; a component's name without a dot is a label before the host's own name (already joined here)."""
+    """A virtual host. A component's name without a dot was a label before the host's; here it is whole."""
 
-    components: Mapping[str, Component] = Field(default_factory=dict)
+    components: Mapping[HostName, Component] = Field(default_factory=dict)
 
 
 class Prosody(Scope):
     """The global scope and all that lies below it."""
 
-    include: tuple[str, ...] = Field(default=(), description="absolute paths, one Include line each; read as global")
-    template: str | None = Field(default=None, description="a template in the repository that renders the main file")
-    drift: Policy | None = Field(default=None, description="detect, correct or ignore, for the whole configuration")
-    virtual_hosts: Mapping[str, VirtualHost] = Field(default_factory=dict)
-    components: Mapping[str, Component] = Field(default_factory=dict)
+    include: tuple[HostPath, ...] = Field(
+        default=(), description="absolute paths, one Include line each; read as global"
+    )
+    template: RepositoryPath | None = Field(
+        default=None, description="a template in the repository that renders the main file"
+    )
+    drift: Word | None = Field(default=None, description="detect, correct or ignore, for the whole configuration")
+    virtual_hosts: Mapping[HostName, VirtualHost] = Field(default_factory=dict)
+    components: Mapping[HostName, Component] = Field(default_factory=dict)

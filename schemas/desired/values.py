@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from schemas.desired.texts import HostPath, Name, Text, check_text, refuse
+from schemas.plan import Policy
 
 
 class Model(BaseModel):
@@ -17,24 +20,51 @@ class Model(BaseModel):
 class HostFile(Model):
     """A secret that the host's admin has put into a file there."""
 
-    host_file: str = Field(description="absolute path on the host; one newline at its end is no part of the secret")
+    host_file: HostPath = Field(
+        description="absolute path on the host; one newline at its end is no part of the secret"
+    )
 
 
 class Generated(Model):
-    """A secret that the host draws when it is first needed: 32 random bytes as base64url, the same for the same name."""
+    """A secret that the host draws when first needed: 32 random bytes as base64url, one for each name."""
 
-    generated: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@+-]*$", description="its name on this host")]
+    generated: Name = Field(description="its name on this host")
 
 
 class Lua(Model):
     """A Lua expression, written as it stands."""
 
-    lua: str = Field(description="one Lua expression")
+    lua: Text = Field(description="one Lua expression")
 
 
 SecretRef: TypeAlias = HostFile | Generated
 
 OptionValue: TypeAlias = (
-    "bool | int | float | str | HostFile | Generated | Lua | tuple[OptionValue, ...] | Mapping[str | int, OptionValue]"
+    "bool | int | float | str | SecretRef | Lua | tuple[OptionValue, ...] | Mapping[str | int, OptionValue]"
 )
 """Any value of a Prosody option: a map is a table, a list a list, an integer key an index."""
+
+
+def check_content(value: object) -> HostFile | Generated | str:
+    """A text or a secret."""
+    return value if isinstance(value, HostFile | Generated) else check_text(value)
+
+
+def check_variables(value: object) -> object:
+    """What a template is given: any data, secrets as values and list items. Lua means nothing to it."""
+    waiting: list[Any] = [value]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, Lua):
+            raise refuse("expected data or a secret, found Lua, which means nothing to a template; write the value")
+        if isinstance(found, dict):
+            waiting += found.values()
+        elif isinstance(found, tuple):
+            waiting += found
+    return value
+
+
+Content: TypeAlias = Annotated[str | HostFile | Generated, BeforeValidator(check_content)]
+FileVariables: TypeAlias = Annotated[Mapping[Text, Any], BeforeValidator(check_variables)]
+Word: TypeAlias = Annotated[Policy, Field(strict=False)]
+"""`drift`, as git spells it."""

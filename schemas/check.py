@@ -1,0 +1,111 @@
+"""What no single value can say of itself: rules between things, looked at in the combined nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePosixPath
+
+from schemas.errors import Mark
+from schemas.findings import Findings, nearest
+from schemas.nodes import Entry, Map, Node, Scalar, describe
+from schemas.shape import HOST
+
+PROFILES = ("local",)
+"""The kinds of host that this version knows."""
+
+
+def check_profile(root: Map, profile: str | None, findings: Findings) -> None:
+    """Git's profile only agrees with the host's; `profile` is None on a machine that is not the host."""
+    entry = root.entries.get("profile")
+    if entry is None or not isinstance(entry.value, Scalar) or not isinstance(entry.value.value, str):
+        return
+    said, mark = entry.value.value, entry.value.mark
+    if said not in PROFILES:
+        close = nearest(said, PROFILES) or PROFILES[0]
+        findings.add(mark, f"expected {' or '.join(PROFILES)}, found {describe(entry.value)}; write {close}")
+    elif profile is not None and said != profile:
+        findings.add(mark, f"expected {profile}, which this host says it is, found {said}; write {profile}")
+
+
+def check_domains(root: Map, findings: Findings) -> None:
+    """A domain is one virtual host or one component."""
+    seen: dict[str, tuple[str, Mark]] = {}
+    for kind, name, mark in _domains(root):
+        former = seen.setdefault(name, (kind, mark))
+        if former[1] != mark:
+            findings.add(mark, f"{name} is a {former[0]} already ({former[1]}); a domain is one or the other, and once")
+
+
+def check_files(root: Map, tree_files: Callable[[str], Iterator[str]], findings: Findings) -> None:
+    """Each file has a kind and only its keys, and lies below nothing that is no directory."""
+    kinds = HOST.below("files").below("/").kinds
+    covered: dict[PurePosixPath, str] = {}  # no directory, so nothing may lie below it
+    files = {str(key): entry for key, entry in _entries(root, "files")}
+    for path, entry in files.items():
+        if isinstance(entry.value, Map):
+            kind = _check_kind(entry, kinds, findings)
+            if kind == "tree":
+                for file in tree_files(_word(entry.value, "tree")):
+                    covered[PurePosixPath(path, file)] = f"a file of the tree {path}"
+            elif kind not in (None, "directory"):
+                covered[PurePosixPath(path)] = f"{path}, which is no directory"
+    for path, entry in files.items():
+        below = PurePosixPath(path)
+        blocked = next((covered[parent] for parent in below.parents if parent in covered), None)
+        if blocked is not None:
+            findings.add(entry.mark, f"lies below {blocked}; take one of them out")
+        elif covered.get(below, "").startswith("a file of"):
+            findings.add(entry.mark, f"is {covered[below]} already; take one of them out")
+
+
+def check_known_home(root: Map, home: str | None, findings: Findings) -> None:
+    """`<<home>` writes the text `<home>`, which begins no path where the home is known."""
+    if home is None:
+        return
+    for key, entry in _entries(root, "files"):
+        if str(key).startswith("<home>"):
+            findings.add(entry.mark, f"expected an absolute path, found {key}; write <home> for the home itself")
+
+
+def _check_kind(entry: Entry, kinds: Mapping[str, tuple[str, ...]], findings: Findings) -> str | None:
+    assert isinstance(entry.value, Map)
+    kind = next((key for key in entry.value.entries if key in kinds), None)
+    if kind is None:
+        findings.miss(entry.mark, f"expected one of {', '.join(kinds)}, found none of them; write what is to be there")
+        return None
+    for other, own in kinds.items():
+        for key in own:
+            if other != kind and key in entry.value.entries:
+                findings.add(
+                    entry.value.entries[key].mark,
+                    f"belongs to {other}, but the kind here is {kind}; take it out",
+                )
+    if kind in ("link", "absent"):
+        for key in ("mode", *(("owner", "group") if kind == "absent" else ())):
+            if key in entry.value.entries:
+                findings.add(entry.value.entries[key].mark, f"says nothing of the kind {kind}; take it out")
+    return str(kind)
+
+
+def _domains(root: Map) -> Iterator[tuple[str, str, Mark]]:
+    prosody = root.entries.get("prosody")
+    if prosody is None or not isinstance(prosody.value, Map):
+        return
+    for name, host in _entries(prosody.value, "virtual_hosts"):
+        yield "virtual host", str(name), host.mark
+    for name, component in _entries(prosody.value, "components"):
+        yield "component", str(name), component.mark
+    for _, host in _entries(prosody.value, "virtual_hosts"):
+        if isinstance(host.value, Map):
+            for name, component in _entries(host.value, "components"):
+                yield "component", str(name), component.mark
+
+
+def _entries(node: Map, key: str) -> list[tuple[str | int, Entry]]:
+    below: Node | None = node.entries[key].value if key in node.entries else None
+    return list(below.entries.items()) if isinstance(below, Map) else []
+
+
+def _word(node: Map, key: str) -> str:
+    value = node.entries[key].value
+    return str(value.value) if isinstance(value, Scalar) else ""

@@ -1,0 +1,313 @@
+"""Layers → one document. A layer is what one file, or one body, says about a place; the nearest comes last.
+
+All layers of a place are laid down from the farthest to the nearest, so `null`, `add` and `remove` find at
+once what lies below them. What then met nothing is a mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from schemas.errors import Mark
+from schemas.findings import Findings, nearest
+from schemas.graph import linearize
+from schemas.names import Names
+from schemas.names import replace as replace_names
+from schemas.nodes import Entry, Key, List, Map, Node, Scalar, describe, plain_data
+from schemas.shape import NAMES, Shape, is_marked
+
+N = TypeVar("N", Map, Node)
+
+ENABLED, DISABLED = "modules_enabled", "modules_disabled"
+MET_NOTHING = "nothing is inherited here that null could forget; take it out (an empty thing is {})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spare:
+    """A body that nothing extends: it makes nothing, but its mistakes count."""
+
+    shape: Shape
+    node: Node
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Combiner:
+    """Combines the layers of one host. `spares` fills on the way."""
+
+    names: Names
+    findings: Findings
+    spares: list[Spare] = field(default_factory=list)
+
+    def combine(self, layers: Sequence[Node], shape: Shape) -> Node | None:
+        """The nearer over the inherited; None when nothing is left."""
+        run: list[Node] = []  # what still counts: maps that go key by key, or one value
+        for layer in layers:
+            if isinstance(layer, Scalar) and layer.value is None:
+                if not run:
+                    self.findings.miss(
+                        layer.mark,
+                        MET_NOTHING,
+                    )
+                run = []
+            elif isinstance(layer, Map) and _is_edit(layer, run, shape):
+                run = [self._edited(run[-1] if run else None, layer)]
+            elif run and _key_by_key(run[-1], shape) and _key_by_key(layer, shape):
+                run.append(layer)
+            else:
+                run = [layer]
+        if not run:
+            return None
+        maps = [layer for layer in run if isinstance(layer, Map)]
+        return self._merged(maps, shape) if maps and _key_by_key(maps[0], shape) else run[-1]
+
+    def _merged(self, run: list[Map], shape: Shape) -> Map:
+        """Maps, key by key."""
+        if shape.things is not None:
+            return self._things(run, shape, shape.things)
+        if shape.kinds:
+            run = self._of_one_kind(run, shape)
+        gathered = _gather(run)
+        entries: dict[Key, Entry] = {}
+        if shape.scope:
+            entries.update(self._modules(gathered, run))
+        for key, found in gathered.items():
+            value = self.combine([entry.value for entry in found], shape.below(key))
+            if value is not None:
+                entries[key] = Entry(found[-1].mark, value)
+        return Map(run[-1].mark, entries)
+
+    # --- lists
+
+    def _edited(self, inherited: Node | None, edit: Map) -> List:
+        """`{add, remove}` over a list."""
+        items = list(inherited.items) if isinstance(inherited, List) else []
+        if not isinstance(inherited, List):
+            self.findings.miss(edit.mark, "no list is inherited here to add to or remove from; write the list itself")
+        for item in self._items(edit, "remove"):
+            left = [other for other in items if plain_data(other) != plain_data(item)]
+            if len(left) == len(items):
+                self.findings.miss(item.mark, f"{describe(item)} is not in the inherited list; take it out of remove")
+            items = left
+        for item in self._items(edit, "add"):
+            if all(plain_data(other) != plain_data(item) for other in items):
+                items.append(item)
+        return List(edit.mark, tuple(items))
+
+    def _items(self, edit: Map, word: str) -> tuple[Node, ...]:
+        if word not in edit.entries:
+            return ()
+        value = edit.entries[word].value
+        if isinstance(value, List):
+            return value.items
+        self.findings.add(value.mark, f"expected a list, found {describe(value)}; write {word}: [ITEM]")
+        return ()
+
+    def _modules(self, gathered: dict[Key, list[Entry]], run: list[Map]) -> dict[Key, Entry]:
+        """The two module lists of a scope: for each module the nearest layer that names it wins."""
+        found = {word: gathered.pop(word, []) for word in (ENABLED, DISABLED)}
+        odd = {word: e for word, es in found.items() for e in es if not _is_modules(e.value)}
+        for word, entry in odd.items():
+            gathered[word] = [entry]  # no list at all: the model says so
+        now: dict[str, dict[object, Node]] = {ENABLED: {}, DISABLED: {}}
+        for layer in run:
+            self._lay_modules(now, {w: layer.entries[w].value for w in found if w in layer.entries and w not in odd})
+        marks = {word: entries[-1].mark for word, entries in found.items() if entries and word not in odd}
+        return {
+            word: Entry(mark, List(mark, tuple(now[word].values())))
+            for word, mark in marks.items()
+            if now[word] or isinstance(found[word][-1].value, List)
+        }
+
+    def _lay_modules(self, now: dict[str, dict[object, Node]], layer: Mapping[str, Node]) -> None:
+        said: dict[object, str] = {}
+        for word, other in ((ENABLED, DISABLED), (DISABLED, ENABLED)):
+            value = layer.get(word)
+            if isinstance(value, Scalar):
+                if not now[word]:
+                    self.findings.miss(value.mark, MET_NOTHING)
+                now[word].clear()
+            elif isinstance(value, Map):
+                before = List(value.mark, tuple(now[word].values()))
+                now[word] = {plain_data(item): item for item in self._edited(before, value).items}
+                value = List(value.mark, self._items(value, "add"))
+            for item in value.items if isinstance(value, List) else ():
+                data = plain_data(item)
+                if said.setdefault(data, word) != word:
+                    self.findings.add(item.mark, f"{describe(item)} is enabled and disabled here; take one out")
+                now[other].pop(data, None)
+                now[word].setdefault(data, item)
+
+    # --- kinds
+
+    def _of_one_kind(self, run: list[Map], shape: Shape) -> list[Map]:
+        """The nearest kind replaces the others, with the keys that only they have."""
+        kept: list[Map] = []
+        wanted: str | None = None
+        for layer in reversed(run):
+            here = [k for k, e in layer.entries.items() if k in shape.kinds and not _is_null(e.value)]
+            for extra in here[1:]:
+                self.findings.add(
+                    layer.entries[extra].mark,
+                    f"stands beside {here[0]}, but a thing has one kind; take one of them out",
+                )
+            if wanted is None:
+                kept.append(_without(layer, here[1:]))
+                wanted = str(here[0]) if here else None
+            else:
+                own = {key for kind, keys in shape.kinds.items() if kind != wanted for key in (kind, *keys)}
+                kept.append(_without(layer, own - set(shape.kinds[wanted])))
+        return kept[::-1]
+
+    # --- things and bodies
+
+    def _things(self, run: list[Map], shape: Shape, thing: Shape) -> Map:
+        """A map of things: each over the bodies that it extends."""
+        said = {key: self._since_null(entries) for key, entries in _gather(run).items()}
+        said = {key: entries for key, entries in said.items() if entries}
+        extends = {key: self._extends(key, entries, said) for key, entries in said.items()}
+        entries: dict[Key, Entry] = {}
+        used: set[Key] = set()
+        for key, own in said.items():
+            if not _is_body(key):
+                order = linearize(extends[key], lambda body: extends[body], self._on_cycle(said))
+                used.update(order)
+                layers = [entry.value for name in (*order, key) for entry in said[name]]
+                value = self._thing(layers, str(key), shape, thing)
+                if value is not None:
+                    entries[key] = Entry(own[-1].mark, value)
+        for key in [key for key in said if _is_body(key) and key not in used]:
+            linearize([str(key)], lambda body: extends[body], self._on_cycle(said))
+            self._spare([entry.value for entry in said[key]], shape, thing)
+        return Map(run[-1].mark, entries)
+
+    def _thing(self, layers: list[Node], name: str | None, shape: Shape, thing: Shape) -> Node | None:
+        if shape.hosts:
+            names = {**self.names, "host": name}
+            named = [replace_names(layer, thing, names, self.findings) for layer in layers]
+            layers = [_with_labels(layer, name) for layer in named]
+            inner = replace(self, names=names)
+        else:
+            inner = self
+        return inner.combine([_without(layer, ("extends",)) for layer in layers], thing)
+
+    def _spare(self, layers: list[Node], shape: Shape, thing: Shape) -> None:
+        """Without the bodies and hosts around it, what this one misses is not known to be missing."""
+        alone = Findings()
+        node = replace(self, findings=alone)._thing(layers, None, shape, thing)
+        for mark, text in alone.certain():
+            self.findings.add(mark, text)
+        if node is not None:
+            self.spares.append(Spare(shape=thing, node=node))
+
+    def _since_null(self, entries: list[Entry]) -> list[Entry]:
+        left: list[Entry] = []
+        for entry in entries:
+            if not _is_null(entry.value):
+                left.append(entry)
+            elif left:
+                left = []
+            else:
+                self.findings.miss(
+                    entry.value.mark,
+                    MET_NOTHING,
+                )
+        return left
+
+    def _extends(self, key: Key, own: list[Entry], said: Mapping[Key, list[Entry]]) -> tuple[str, ...]:
+        """The bodies that this thing names; `.default` for a thing that names none."""
+        layers = [
+            e.value.entries["extends"].value for e in own if isinstance(e.value, Map) and "extends" in e.value.entries
+        ]
+        written = self.combine(layers, NAMES)
+        if written is None:
+            return (".default",) if not _is_body(key) and ".default" in said else ()
+        found: list[str] = []
+        for item in written.items if isinstance(written, List) else (written,):
+            name = item.value if isinstance(item, Scalar) else None
+            if not isinstance(name, str) or not name.startswith("."):
+                self.findings.add(
+                    item.mark, f"expected a body, found {describe(item)}; write its name with the leading dot"
+                )
+            elif name not in said:
+                close = nearest(name, (str(key) for key in said if _is_body(key)))
+                self.findings.miss(
+                    item.mark, f"there is no body {name} here; " + (f"write {close}" if close else "add it")
+                )
+            else:
+                found.append(name)
+        return tuple(found)
+
+    def _on_cycle(self, said: Mapping[Key, list[Entry]]) -> _OnCycle:
+        return _OnCycle(said=said, findings=self.findings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OnCycle:
+    """Tells of a body that extends itself, where it says so."""
+
+    said: Mapping[Key, list[Entry]]
+    findings: Findings
+
+    def __call__(self, name: str, parent: str) -> None:
+        entry = self.said[name][-1]
+        mark: Mark = entry.mark
+        if isinstance(entry.value, Map) and "extends" in entry.value.entries:
+            mark = entry.value.entries["extends"].value.mark
+        self.findings.add(mark, f"{name} extends {parent}, which extends {name} in turn; take one of them out")
+
+
+def _gather(run: Sequence[Map]) -> dict[Key, list[Entry]]:
+    gathered: dict[Key, list[Entry]] = {}
+    for layer in run:
+        for key, entry in layer.entries.items():
+            gathered.setdefault(key, []).append(entry)
+    return gathered
+
+
+def _key_by_key(node: Node, shape: Shape) -> bool:
+    """Whether this is a map whose keys are looked at one by one, and no value in the form of a map."""
+    if not isinstance(node, Map):
+        return False
+    return shape.model is not None or shape.things is not None or not is_marked(node.entries)
+
+
+def _is_edit(layer: Map, run: Sequence[Node], shape: Shape) -> bool:
+    """`{add, remove}`. A table of Prosody's that happens to have such keys holds no lists under them."""
+    if shape.model is not None or shape.things is not None or not layer.entries:
+        return False
+    if not layer.entries.keys() <= {"add", "remove"}:
+        return False
+    return bool(run and isinstance(run[-1], List)) or all(isinstance(e.value, List) for e in layer.entries.values())
+
+
+def _is_modules(node: Node) -> bool:
+    if isinstance(node, Map):
+        return bool(node.entries) and node.entries.keys() <= {"add", "remove"}
+    return isinstance(node, List) or _is_null(node)
+
+
+def _is_null(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.value is None
+
+
+def _is_body(key: Key) -> bool:
+    return isinstance(key, str) and key.startswith(".")
+
+
+def _without(node: N, keys: Collection[Key]) -> N:
+    if not isinstance(node, Map) or not any(key in node.entries for key in keys):
+        return node
+    return Map(node.mark, {key: entry for key, entry in node.entries.items() if key not in keys})
+
+
+def _with_labels(node: Node, host: str | None) -> Node:
+    """The same virtual host; a component's name without a dot is a label before the host's."""
+    if host is None or not isinstance(node, Map) or "components" not in node.entries:
+        return node
+    mark, components = node.entries["components"]
+    if not isinstance(components, Map):
+        return node
+    full = {k if "." in str(k) else f"{k}.{host}": entry for k, entry in components.entries.items()}
+    return Map(node.mark, {**node.entries, "components": Entry(mark, Map(components.mark, full))})

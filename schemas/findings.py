@@ -1,0 +1,58 @@
+"""The mistakes of one commit as they are found: marks and words; the way to each is looked up at the end."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from schemas.errors import Mark
+
+
+@dataclass(slots=True)
+class Findings:
+    """Collects. Each (mark, text) counts once, however many hosts extend the body in which it stands."""
+
+    _found: dict[tuple[Mark, str], bool] = field(default_factory=dict)
+    _refused: set[Mark] = field(default_factory=set)
+    _whole: bool = True
+
+    def add(self, mark: Mark, text: str) -> None:
+        """A mistake that stands whatever else the commit says."""
+        self._found[mark, text] = True
+
+    def miss(self, mark: Mark, text: str) -> None:
+        """Something is not there. Told only when every file could be read whole: it may stand in the rest."""
+        self._found.setdefault((mark, text), False)
+
+    def refuse(self, mark: Mark, text: str) -> None:
+        """A mistake of the notation. The value there is doubtful, so nothing else is said about it."""
+        self._found[mark, text] = True
+        self._refused.add(mark)
+
+    def break_off(self, mark: Mark, text: str) -> None:
+        """The file cannot be read beyond this place."""
+        self.refuse(mark, text)
+        self._whole = False
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def certain(self) -> Iterable[tuple[Mark, str]]:
+        """What stands whatever else is said elsewhere."""
+        return [found for found, certain in self._found.items() if certain]
+
+    def told(self) -> Iterable[tuple[Mark, str]]:
+        """What is worth telling."""
+        first: dict[Mark, str] = {}
+        for (mark, text), certain in self._found.items():
+            if not certain and not self._whole:
+                continue
+            if mark not in self._refused or first.setdefault(mark, text) == text:
+                yield mark, text
+
+
+def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """The known name most like this one; empty when none is."""
+    close = difflib.get_close_matches(word, [name for name in known if name], n=1, cutoff=cutoff)
+    return close[0] if close else ""

@@ -1,0 +1,113 @@
+"""A tree of files and the name of a host → HostSpec, or every mistake at once.
+
+parse → spell out → names → combine → models → rules between things. Every step goes on after a mistake, so
+that one does not hide another; what a broken file may have said is then not missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from schemas import check
+from schemas.combine import Combiner
+from schemas.desired import Host, HostSpec
+from schemas.digest import digest_of
+from schemas.documents import Blob, Documents, Tree, near
+from schemas.errors import Mark, Mistake, SpecError
+from schemas.findings import Findings
+from schemas.model import Modeller
+from schemas.names import Names, gather, replace
+from schemas.nodes import Map, Node, find_way
+from schemas.shape import HOST, VALUE
+from schemas.sources import gather_sources
+
+__all__ = ["Blob", "Facts", "Tree", "host_names", "load"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a host says of itself. None: this machine is not the host; the name then stays as it is."""
+
+    fqdn: str | None = None
+    home: str | None = None
+    user: str | None = None
+    profile: str | None = None
+
+
+def host_names(tree: Tree) -> tuple[str, ...]:
+    """The hosts of this repository, by `hosts/NAME.yaml`, sorted."""
+    files = (path.removeprefix("hosts/") for path in tree if path.startswith("hosts/") and path.endswith(".yaml"))
+    return tuple(sorted(name.removesuffix(".yaml") for name in files if "/" not in name))
+
+
+def load(tree: Tree, name: str, facts: Facts) -> HostSpec:
+    """Everything that git says about this host. Raises SpecError with all mistakes."""
+    findings = Findings()
+    file = f"hosts/{name}.yaml"
+    if file not in tree:
+        hosts = [path for path in tree if path.startswith("hosts/")]
+        raise SpecError(
+            [Mistake(mark=Mark(file), text=f"there is no such file in the repository; {near(file, hosts)}")]
+        )
+    documents = Documents(tree, findings)
+    layers = documents.layers(file)
+    spec = None
+    if layers:
+        names = _names(layers, name, facts, findings)
+        spec = _spec(tree, name, _combined(layers, names, findings), facts, findings)
+    if findings:
+        raise SpecError(_mistakes(findings, documents))
+    assert spec is not None  # the models are silent only when they stand
+    return spec
+
+
+def _names(layers: list[Map], name: str, facts: Facts, findings: Findings) -> Names:
+    """All names that the host's texts may use."""
+    given = {"fqdn": facts.fqdn or name, "home": facts.home, "user": facts.user}
+    said = [layer.entries["vars"].value for layer in layers if "vars" in layer.entries]
+    written: Node | None = Combiner(names={}, findings=Findings()).combine(said, VALUE)
+    return gather(written, given, findings)
+
+
+def _combined(layers: list[Map], names: Names, findings: Findings) -> tuple[Map, Combiner]:
+    """One document out of all layers."""
+    combiner = Combiner(names=names, findings=findings)
+    named: list[Node] = []
+    for layer in layers:
+        own = Map(layer.mark, {key: entry for key, entry in layer.entries.items() if key != "extends"})
+        named.append(replace(own, HOST, names, findings))
+    combined = combiner.combine(named, HOST)
+    assert isinstance(combined, Map)  # maps over maps
+    return combined, combiner
+
+
+def _spec(tree: Tree, name: str, combined: tuple[Map, Combiner], facts: Facts, findings: Findings) -> HostSpec | None:
+    """The models, and the rules between things."""
+    root, combiner = combined
+    modeller = Modeller(findings)
+    host = modeller.model(root, HOST, Host)
+    for spare in combiner.spares:
+        if spare.shape.model is not None:
+            Modeller(findings).model(spare.node, spare.shape, spare.shape.model)
+
+    def tree_files(path: str) -> Iterator[str]:
+        return (file.removeprefix(f"{path}/") for file in tree if file.startswith(f"{path}/"))
+
+    check.check_profile(root, facts.profile, findings)
+    check.check_domains(root, findings)
+    check.check_files(root, tree_files, findings)
+    check.check_known_home(root, facts.home, findings)
+    sources = gather_sources(root, tree, findings)
+    if host is None or findings:
+        return None
+    digest = digest_of(name, host, sources)
+    return HostSpec(name=name, host=host, digest=digest, sources=sources, marks=modeller.marks)
+
+
+def _mistakes(findings: Findings, documents: Documents) -> Iterator[Mistake]:
+    """Each mistake with the way to it, as it is written in its own file."""
+    for mark, text in findings.told():
+        document = documents[mark.file]
+        way = find_way(document.written, mark) if document is not None and mark.line else None
+        yield Mistake(mark=mark, subject=".".join(str(key) for key in way or ()), text=text)

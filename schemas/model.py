@@ -1,0 +1,212 @@
+"""The combined nodes → the models of `desired/`; pydantic's complaints → ours, each at its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from schemas.desired import Generated, HostFile, Lua
+from schemas.errors import Mark
+from schemas.findings import Findings, nearest
+from schemas.nodes import Entry, Key, List, Map, Node, Scalar, describe
+from schemas.notation import quoted, shortened
+from schemas.shape import ELSEWHERE, MARKED, NOT_YET, Shape, is_marked
+
+M = TypeVar("M", bound=BaseModel)
+Way = tuple[Key, ...]
+
+_MODELS: Mapping[str, type[HostFile] | type[Generated] | type[Lua]] = {
+    "host_file": HostFile,
+    "generated": Generated,
+    "lua": Lua,
+}
+_OPTION_LIKE = 0.85
+"""How near a word must be to one of ours before it counts as misspelled and no longer as an option."""
+
+
+class Modeller:
+    """Reads one combined document. `marks` tells afterwards where each value was said."""
+
+    def __init__(self, findings: Findings) -> None:
+        self.marks: dict[Way, Mark] = {}
+        self._findings = findings
+
+    def model(self, node: Node, shape: Shape, model: type[M]) -> M | None:
+        """The model, or None and what is wrong with it."""
+        data = self._data(node, shape, ())
+        try:
+            return model.model_validate(data)
+        except ValidationError as error:
+            for complaint in error.errors(include_url=False, include_context=True, include_input=False):
+                self._translate(complaint["type"], complaint["loc"], complaint, node, shape)
+        return None
+
+    # --- nodes → what the models take
+
+    def _data(self, node: Node, shape: Shape, way: Way) -> object:
+        match node:
+            case Map(entries=entries) if shape.model is not None and shape.scope:
+                return self._scope(entries, shape, way)
+            case Map(entries=entries) if shape.model is not None or shape.things is not None:
+                return {key: self._entry(key, entry, shape, way) for key, entry in entries.items()}
+            case _:
+                return self._value(node, way)
+
+    def _entry(self, key: Key, entry: Entry, shape: Shape, way: Way) -> object:
+        below = (*way, key)
+        self.marks[below] = entry.value.mark if isinstance(entry.value, Scalar) else entry.mark
+        return self._data(entry.value, shape.below(key), below)
+
+    def _scope(self, entries: Mapping[Key, Entry], shape: Shape, way: Way) -> dict[str, Any]:
+        """Words of ours beside each other, all the rest as options."""
+        ours: dict[str, Any] = {}
+        options: dict[str, Any] = {}
+        words = shape.words
+        for key, entry in entries.items():
+            value = self._entry(key, entry, shape, way)
+            if not isinstance(key, str):
+                self._findings.add(entry.mark, f"expected an option's name, found the number {key}")
+            elif key in words:
+                ours[key] = value
+            elif self._is_option(key, entry, words):
+                options[key] = value
+        ours["options"] = options
+        return ours
+
+    def _is_option(self, key: str, entry: Entry, words: frozenset[str]) -> bool:
+        if key in NOT_YET and "include" in words:
+            self._findings.add(entry.mark, f"{key} is not known to this version of prosodist yet; take it out")
+            return False
+        if key in ELSEWHERE:
+            known = ", ".join(sorted(words))
+            self._findings.add(entry.mark, f"{key} does not belong here; words of ours that do: {known}")
+            return False
+        close = nearest(key, words, cutoff=_OPTION_LIKE)
+        if close:
+            self._findings.add(entry.mark, f"unknown key; write {close}")
+        return not close
+
+    def _value(self, node: Node, way: Way) -> object:
+        match node:
+            case Scalar(value=value):
+                return value
+            case List(items=items):
+                return tuple(self._item(item, (*way, index)) for index, item in enumerate(items))
+            case Map(entries=entries):
+                if is_marked(entries):
+                    return self._marked(node)
+                return {key: self._free_entry(entry, (*way, key)) for key, entry in entries.items()}
+
+    def _free_entry(self, entry: Entry, way: Way) -> object:
+        self.marks[way] = entry.value.mark if isinstance(entry.value, Scalar) else entry.mark
+        return self._value(entry.value, way)
+
+    def _item(self, item: Node, way: Way) -> object:
+        self.marks[way] = item.mark
+        if isinstance(item, Scalar) and item.value is None:
+            self._findings.add(item.mark, "expected a value, found nothing; take it out of the list")
+        return self._value(item, way)
+
+    def _marked(self, node: Map) -> object:
+        kind = next(word for word in MARKED if word in node.entries)
+        entry = node.entries[kind]
+        if len(node.entries) > 1:
+            other = next(e for key, e in node.entries.items() if key != kind)
+            self._findings.add(other.mark, f"stands beside {kind}, which is a value by itself; take one of them out")
+        if kind not in _MODELS:
+            self._findings.refuse(
+                entry.mark,
+                f"secrets of the kind {kind} are not known to this version yet; write host_file or generated",
+            )
+            return Generated(generated="unknown")
+        try:
+            return _MODELS[kind].model_validate({kind: self._value(entry.value, ())})
+        except ValidationError as error:
+            for complaint in error.errors(include_url=False, include_input=False):
+                self._findings.refuse(entry.value.mark, str(complaint.get("ctx", {}).get("text", complaint["msg"])))
+            return Generated(generated="unknown")
+
+    # --- pydantic's words → ours
+
+    def _translate(
+        self, kind: str, loc: tuple[Key, ...], complaint: Mapping[str, Any], root: Node, shape: Shape
+    ) -> None:
+        mark, node, shape, key = _locate(loc, root, shape)
+        if kind == "ours":
+            self._findings.add(mark, str(complaint["ctx"]["text"]))
+        elif kind == "extra_forbidden":
+            close = nearest(key, shape.words)
+            self._findings.add(mark, "unknown key; " + (f"write {close}" if close else _known(shape)))
+        elif kind == "missing":
+            missing = str(loc[-1])
+            hint = "; write profile: local" if missing == "profile" else ""
+            self._findings.miss(node.mark, f"{missing} is missing{hint}")
+        else:
+            self._findings.add(mark, _expected(kind, complaint, node, shape))
+
+
+def _locate(loc: tuple[Key, ...], root: Node, shape: Shape) -> tuple[Mark, Node, Shape, str]:
+    """The place of a complaint: its mark, the node there, the shape around it, and the last key.
+
+    Union tags lead nowhere in the document and are stepped over; `[key]` means the key itself.
+    """
+    mark, node, last, around = root.mark, root, "", shape
+    for step, more in zip(loc, (*loc[1:], None), strict=True):
+        if isinstance(node, Map) and step in node.entries:
+            around, shape, last = shape, shape.below(step), str(step)
+            key_mark, node = node.entries[step]
+            mark = key_mark if more == "[key]" else node.mark
+        elif isinstance(node, List) and isinstance(step, int) and step < len(node.items):
+            node = node.items[step]
+            mark = node.mark
+    if loc and last == str(loc[-1]) and around.model is not None and last not in around.words:
+        mark = key_mark
+    return mark, node, around, last
+
+
+def _known(shape: Shape) -> str:
+    return f"known here: {', '.join(sorted(shape.words))}"
+
+
+_KINDS = {
+    "tuple_type": ("a list", "[{}]"),
+    "list_type": ("a list", "[{}]"),
+    "dict_type": ("a map", ""),
+    "mapping_type": ("a map", ""),
+    "model_type": ("a map", ""),
+    "model_attributes_type": ("a map", ""),
+    "int_type": ("an integer", ""),
+    "int_from_float": ("an integer", ""),
+    "bool_type": ("true or false", ""),
+}
+
+
+def _expected(kind: str, complaint: Mapping[str, Any], node: Node, shape: Shape) -> str:
+    found = describe(node)
+    if kind == "enum":
+        return f"expected {complaint['ctx']['expected'].replace(chr(39), '')}, found {found}" + _near(node, complaint)
+    if kind == "greater_than_equal":
+        return f"expected at least {complaint['ctx']['ge']}, found {found}"
+    if kind in _KINDS:
+        expected, instead = _KINDS[kind]
+        if expected == "a map" and shape.things is not None and shape.things.flags:
+            expected = f"a map or {' or '.join(shape.things.flags)}"
+            close = nearest(str(node.value), shape.things.flags) if isinstance(node, Scalar) else ""
+            return f"expected {expected}, found {found}" + (f"; write {close}" if close else "")
+        hint = ""
+        if instead and isinstance(node, Scalar) and isinstance(node.value, str):
+            hint = f"; write {instead.format(_plain(node.value))}"
+        return f"expected {expected}, found {found}{hint}"
+    return f"{str(complaint['msg'])[:1].lower()}{str(complaint['msg'])[1:]}, found {found}"
+
+
+def _near(node: Node, complaint: Mapping[str, Any]) -> str:
+    words = [word.strip(" '") for part in str(complaint["ctx"]["expected"]).split(" or ") for word in part.split(",")]
+    close = nearest(str(node.value), words) if isinstance(node, Scalar) else ""
+    return f"; write {close}" if close else ""
+
+
+def _plain(text: str) -> str:
+    return shortened(text) if text.replace("_", "").replace(".", "").isalnum() else quoted(shortened(text))

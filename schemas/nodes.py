@@ -1,0 +1,370 @@
+"""YAML → nodes that carry their marks.
+
+Built from the C parser's events, iteratively: composing segfaults on deep nesting and resolves aliases, and
+PyYAML's own scalars read `010` as 8. What may never stand in a file (anchors, tags, a key twice, …) is told
+here, all of it at once, and the tree is built as far as it goes, so that one mistake does not hide another.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+import yaml
+from yaml._yaml import CParser
+
+from schemas.errors import Mark
+from schemas.findings import Findings
+from schemas.notation import Disputed, Plain, quoted, read_plain, shortened
+
+LARGEST_FILE = 16 * 2**20
+DEEPEST = 32
+
+Key: TypeAlias = "str | int"
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A text, a number, a boolean or null. `written` is what stands in the file, without quotes."""
+
+    mark: Mark
+    value: Plain
+    written: str
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """A list."""
+
+    mark: Mark
+    items: tuple[Node, ...]
+
+
+class Entry(NamedTuple):
+    """One key of a map: where the key stands, and its value."""
+
+    mark: Mark
+    value: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """A map, in the order in which it was written."""
+
+    mark: Mark
+    entries: dict[Key, Entry]
+
+
+Node: TypeAlias = "Scalar | List | Map"
+Event: TypeAlias = Any
+"""One of PyYAML's; their attributes are untyped."""
+
+
+def parse(file: str, data: bytes, findings: Findings) -> Map | None:
+    """One file. None when nothing of it can be used; what is wrong goes into `findings`."""
+    text = _decode(file, data, findings)
+    if text is None:
+        return None
+    builder = _Builder(file, text, findings)
+    builder.run()
+    root = builder.root
+    if isinstance(root, Map):
+        return root
+    if builder.broken:
+        return None
+    if root is None or (isinstance(root, Scalar) and root.value is None):
+        findings.break_off(
+            Mark(file, 1, 1), "the file is empty; a file of this repository is a map, such as profile: local"
+        )
+    else:
+        findings.break_off(root.mark, f"expected a map, found {describe(root)}; write key: value")
+    return None
+
+
+def describe(node: Node) -> str:
+    """A value in the words of a message."""
+    match node:
+        case Map(entries=entries):
+            return "an empty map" if not entries else "a map"
+        case List():
+            return "a list"
+        case Scalar(value=None):
+            return "nothing"
+        case Scalar(value=bool(value)):
+            return "true" if value else "false"
+        case Scalar(value=str(value)):
+            return quoted(shortened(value)) if value else "an empty text"
+        case Scalar(written=written):
+            return f"the number {shortened(written)}"
+
+
+def plain_data(node: Node) -> object:
+    """The value without its marks: for comparing."""
+    match node:
+        case Scalar(value=value):
+            return (type(value).__name__, value)
+        case List(items=items):
+            return ("list", tuple(plain_data(item) for item in items))
+        case Map(entries=entries):
+            return (
+                "map",
+                frozenset((type(key).__name__, key, plain_data(e.value)) for key, e in entries.items()),
+            )
+
+
+def find_way(root: Map, mark: Mark) -> tuple[Key, ...] | None:
+    """The keys that lead to what stands at this mark. A list adds nothing: an item's place tells enough."""
+    waiting: list[tuple[tuple[Key, ...], Node]] = [((), root)]
+    while waiting:
+        way, node = waiting.pop()
+        if node.mark == mark and way:
+            return way
+        if isinstance(node, List):
+            waiting += [(way, item) for item in node.items]
+        elif isinstance(node, Map):
+            for key, entry in node.entries.items():
+                if entry.mark == mark:
+                    return (*way, key)
+                waiting.append(((*way, key), entry.value))
+    return None
+
+
+# --- text ------------------------------------------------------------------------------------------------
+
+# Not YAML's printable characters; nor NEL, LS and PS, which end a line for 1.1 alone; nor a BOM inside.
+_UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_TAB_INDENT = re.compile(r" *\t")
+
+
+def _decode(file: str, data: bytes, findings: Findings) -> str | None:
+    if len(data) > LARGEST_FILE:
+        findings.break_off(
+            Mark(file), f"the file has {len(data)} bytes, but may have {LARGEST_FILE}; split it by extends"
+        )
+        return None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line, column = _place(data[: error.start].decode("utf-8-sig", "replace"))
+        findings.break_off(
+            Mark(file, line, column), f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        )
+        return None
+    bad = _UNREADABLE.search(text)
+    if bad:
+        point = ord(bad[0])
+        escape = f"\\x{point:02x}" if point < 256 else f"\\u{point:04x}"
+        findings.break_off(
+            Mark(file, *_place(text[: bad.start()])),
+            f'the character U+{point:04X} may not stand here; in double quotes write "{escape}"',
+        )
+        return None
+    return text
+
+
+def _place(before: str) -> tuple[int, int]:
+    """Line and column, from 1, of what follows this text."""
+    lines = re.split(r"\r\n|\n|\r", before)
+    return len(lines), len(lines[-1]) + 1
+
+
+# --- events ----------------------------------------------------------------------------------------------
+
+
+class _Open:
+    """A collection that has not ended yet."""
+
+    __slots__ = ("entries", "is_map", "items", "key", "mark")
+
+    def __init__(self, mark: Mark, *, is_map: bool) -> None:
+        self.mark = mark
+        self.is_map = is_map
+        self.items: list[Node] = []
+        self.entries: dict[Key, Entry] = {}
+        self.key: tuple[Key | None, Mark] | None = None  # read, its value to come; a key of None was refused
+
+    def close(self) -> Node:
+        return Map(self.mark, self.entries) if self.is_map else List(self.mark, tuple(self.items))
+
+
+class _Builder:
+    """Turns the events of one file into nodes."""
+
+    def __init__(self, file: str, text: str, findings: Findings) -> None:
+        self.root: Node | None = None
+        self.broken = False
+        self._file = file
+        self._text = text
+        self._findings = findings
+        self._open: list[_Open] = []
+        self._documents = 0
+        self._torn = False
+        self._tabs = self._lines_with_tabs()
+
+    def run(self) -> None:
+        """Read to the end, or to what cannot be read."""
+        parser = CParser(self._text)
+        try:
+            while parser.check_event():
+                if not self._take(parser.get_event()):
+                    break
+        except yaml.MarkedYAMLError as error:
+            self._stumble(error)
+        finally:
+            parser.dispose()
+        self._torn = bool(self._open)
+        while self._open:  # what was begun before the file broke off still holds its mistakes and its `extends`
+            self._place(self._open.pop().close())
+        for line in sorted(self._tabs):
+            self._findings.refuse(Mark(self._file, line, 1), "a tab indents this line; indent with spaces")
+
+    def _take(self, event: Event) -> bool:
+        """One event; false when there is no use in reading on."""
+        match event:
+            case yaml.ScalarEvent():
+                self._refuse_marks(event)
+                self._scalar(event)
+            case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
+                self._refuse_marks(event)
+                mark = self._mark(event)
+                if len(self._open) >= DEEPEST:
+                    self._break_off(mark, f"the value lies deeper than {DEEPEST} levels; write it flatter")
+                    return False
+                self._open.append(_Open(mark, is_map=isinstance(event, yaml.MappingStartEvent)))
+            case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
+                self._place(self._open.pop().close())
+            case yaml.AliasEvent():
+                mark = self._mark(event)
+                self._break_off(
+                    mark,
+                    f"the alias *{event.anchor} may not stand here; write the value, or share it by extends",
+                )
+                self._place(Scalar(mark, None, ""))
+            case yaml.DocumentStartEvent():
+                return self._document(event)
+            case _:
+                pass
+        return True
+
+    def _document(self, event: Event) -> bool:
+        self._documents += 1
+        mark = self._mark(event)
+        if self._documents > 1:
+            self._findings.refuse(mark, "a second document begins here; one file holds one, so take the --- out")
+            return False
+        if event.version or event.tags:
+            self._findings.refuse(mark, "a % directive stands before the document; take it out")
+        return True
+
+    def _refuse_marks(self, event: Event) -> None:
+        if event.anchor is None and event.tag is None:
+            return
+        if event.anchor is not None:
+            self._findings.refuse(
+                self._mark(event),
+                f"the anchor &{shortened(event.anchor)} may not stand here; share values by extends",
+            )
+        if event.tag is not None:
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self._findings.refuse(
+                self._mark(event),
+                f"the tag {shortened(tag)} may not stand here; take it out, and quote what is text",
+            )
+
+    def _scalar(self, event: Event) -> None:
+        mark = self._mark(event)
+        if event.style:
+            self._forget_tabs(event)
+        value: Plain = event.value
+        if not event.style:
+            try:
+                value = read_plain(event.value)
+            except Disputed as error:
+                if event.value == "<<" and self._expects_key():
+                    self._findings.refuse(mark, "the merge key << may not stand here; share values by extends")
+                else:
+                    self._findings.refuse(mark, str(error))
+        self._place(Scalar(mark, value, event.value))
+
+    def _expects_key(self) -> bool:
+        return bool(self._open) and self._open[-1].is_map and self._open[-1].key is None
+
+    def _place(self, node: Node) -> None:
+        """Put a finished node where it belongs."""
+        if not self._open:
+            self.root = node
+            return
+        around = self._open[-1]
+        if not around.is_map:
+            around.items.append(node)
+        elif around.key is None:
+            around.key = (self._key(node, around), node.mark)
+        else:
+            key, mark = around.key
+            around.key = None
+            if key is not None:
+                around.entries[key] = Entry(mark, node)
+
+    def _key(self, node: Node, around: _Open) -> Key | None:
+        if self._torn:
+            return None
+        if not isinstance(node, Scalar) or not isinstance(node.value, str | int) or isinstance(node.value, bool):
+            found = "nothing" if isinstance(node, Scalar) and not node.written else describe(node)
+            hint = f"; write {quoted(node.written)}" if isinstance(node, Scalar) and node.written else ""
+            self._findings.refuse(node.mark, f"expected a text or an integer as a key, found {found}{hint}")
+            return None
+        former = around.entries.get(node.value)
+        if former is not None:
+            self._findings.refuse(
+                node.mark,
+                f"{shortened(str(node.value))} stands here twice, first in line {former.mark.line}; take one out",
+            )
+            return None
+        return node.value
+
+    def _mark(self, event: Event) -> Mark:
+        return Mark(self._file, event.start_mark.line + 1, event.start_mark.column + 1)
+
+    def _break_off(self, mark: Mark, text: str) -> None:
+        self.broken = True
+        self._findings.break_off(mark, text)
+
+    def _stumble(self, error: yaml.MarkedYAMLError) -> None:
+        at: Any = error.problem_mark or error.context_mark
+        line, column = (at.line + 1, at.column + 1) if at else (1, 1)
+        if line in self._tabs:
+            self.broken = True
+            self._findings.break_off(Mark(self._file, line, 1), "a tab indents this line; indent with spaces")
+            return
+        problem = str(error.problem or "unknown trouble")
+        self._break_off(Mark(self._file, line, column), _IN_OUR_WORDS.get(problem, f"this is no YAML: {problem}"))
+
+    def _lines_with_tabs(self) -> set[int]:
+        if "\t" not in self._text:
+            return set()
+        lines = re.split(r"\r\n|\n|\r", self._text)
+        return {number for number, line in enumerate(lines, 1) if _TAB_INDENT.match(line)}
+
+    def _forget_tabs(self, event: Event) -> None:
+        """Inside a quoted or block text a tab is content."""
+        if self._tabs:
+            first, last = event.start_mark.line + 2, event.end_mark.line + 1
+            block_ended = event.style in "|>" and event.end_mark.column == 0
+            self._tabs -= set(range(first, last if block_ended else last + 1))
+
+
+_IN_OUR_WORDS = {
+    "mapping values are not allowed in this context": (
+        'a ": " stands where no key can; quote the text, or begin the key on a line of its own'
+    ),
+    "did not find expected key": "a key was expected here; look at the indentation, quote what holds : # { or [",
+    "did not find expected '-' indicator": "expected another - item here; look at the indentation",
+    "did not find expected ',' or ']'": "the list in [ ] is not closed here; write , or ]",
+    "did not find expected ',' or '}'": "the map in { } is not closed here; write , or }",
+    "could not find expected ':'": "this line is no key: value; write the colon, or quote the text",
+    "found unexpected end of stream": "the file ends inside a quoted text; close the quotes",
+    "did not find expected node content": "a value was expected here; quote what begins with , ] or }",
+    "found character that cannot start any token": "a text cannot begin with this character; quote it",
+    "found unknown escape character": "this escape is not known in double quotes; write \\\\ for a backslash",
+}

@@ -1,0 +1,74 @@
+"""The files of the repository that a host copies or renders: each must be there, and be no link."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from schemas.desired import Source
+from schemas.documents import Tree, near
+from schemas.errors import Mark
+from schemas.findings import Findings
+from schemas.nodes import Map, Node, Scalar
+
+
+def gather_sources(root: Map, tree: Tree, findings: Findings) -> dict[str, Source]:
+    """Repository path → file, for every `source` and `template` and all that lies below a `tree`."""
+    sources: dict[str, Source] = {}
+    for kind, path, mark in _named(root):
+        link = next((p for p in _way_to(path) if p in tree and tree[p].link), None)
+        if link is not None:
+            findings.add(mark, f"{link} is a symbolic link in the repository; put the file itself there")
+        elif kind == "tree":
+            _add_below(path, mark, tree, sources, findings)
+        elif path in tree:
+            sources[path] = Source(data=tree[path].data, executable=tree[path].executable)
+        elif any(file.startswith(f"{path}/") for file in tree):
+            findings.add(mark, f"{path} is a directory of the repository; write tree: {path}")
+        else:
+            findings.add(mark, f"there is no file {path} in the repository; {near(path, tree)}")
+    return sources
+
+
+def _add_below(path: str, mark: Mark, tree: Tree, sources: dict[str, Source], findings: Findings) -> None:
+    if path in tree:
+        findings.add(mark, f"{path} is a file of the repository; write source: {path}")
+        return
+    below = [file for file in tree if file.startswith(f"{path}/")]
+    if not below:
+        findings.add(mark, f"there is no directory {path} in the repository; {near(path, tree, directories=True)}")
+    for file in below:
+        if tree[file].link:
+            findings.add(mark, f"{file} is a symbolic link in the repository, which a tree does not copy; take it out")
+        else:
+            sources[file] = Source(data=tree[file].data, executable=tree[file].executable)
+
+
+def _named(root: Map) -> Iterator[tuple[str, str, Mark]]:
+    prosody = _below(root, "prosody")
+    if prosody is not None:
+        yield from _text(prosody, "template")
+    files = _below(root, "files")
+    for entry in files.entries.values() if files is not None else ():
+        if isinstance(entry.value, Map):
+            for kind in ("source", "template", "tree"):
+                yield from _text(entry.value, kind)
+
+
+def _text(node: Map, key: str) -> Iterator[tuple[str, str, Mark]]:
+    value: Node | None = node.entries[key].value if key in node.entries else None
+    if isinstance(value, Scalar) and isinstance(value.value, str):
+        path = PurePosixPath(value.value)
+        if str(path) == value.value and not path.is_absolute() and ".." not in path.parts:  # else the model says so
+            yield key, value.value, value.mark
+
+
+def _below(node: Map, key: str) -> Map | None:
+    value = node.entries[key].value if key in node.entries else None
+    return value if isinstance(value, Map) else None
+
+
+def _way_to(path: str) -> Iterator[str]:
+    whole = PurePosixPath(path)
+    yield from (str(p) for p in reversed(whole.parents) if str(p) != ".")
+    yield path

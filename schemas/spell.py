@@ -1,0 +1,35 @@
+"""Short forms, spelled out before anything is combined: `upload: muc`, a list of names, a name for a list."""
+
+from __future__ import annotations
+
+from typing import TypeGuard
+
+from schemas.nodes import Entry, List, Map, Node, Scalar
+from schemas.shape import Shape
+
+
+def spell_out(node: Node, shape: Shape) -> Node:
+    """The same document, in full. Marks stay where the short form stands; what fits no form stays."""
+    match node:
+        case Scalar(mark=mark, value=str(text)):
+            if shape.one:
+                return List(mark, (node,))
+            if text in shape.flags:
+                return Map(mark, {text: Entry(mark, Scalar(mark, True, "true"))})
+            if shape.word:
+                return Map(mark, {shape.word: Entry(mark, node)})
+            return node
+        case List(mark=mark, items=items) if shape.things is not None and all(_is_name(item) for item in items):
+            return Map(
+                mark,
+                {str(item.value): Entry(item.mark, Map(item.mark, {})) for item in items if _is_name(item)},
+            )
+        case Map(mark=mark, entries=entries) if shape.keys or shape.things is not None:
+            spelled = {key: Entry(e.mark, spell_out(e.value, shape.below(key))) for key, e in entries.items()}
+            return Map(mark, spelled)
+        case _:
+            return node
+
+
+def _is_name(node: Node) -> TypeGuard[Scalar]:
+    return isinstance(node, Scalar) and isinstance(node.value, str)
