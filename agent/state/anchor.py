@@ -33,8 +33,7 @@ class Anchor:
             ) from error
         if not REVISION.fullmatch(text):
             raise SettingsError(
-                f"{self.path}: holds no revision; "
-                "write the full id of the newest accepted commit there, or remove it"
+                f"{self.path}: holds no revision; write the full id of the newest accepted commit there, or remove it"
             )
         return text.strip()
 
@@ -45,7 +44,5 @@ class Anchor:
             if not (self.path.is_file() and self.path.read_bytes() == data):
                 durable.replace(self.path, data, mode=0o644)
         except OSError as error:
-            return (
-                f"{self.path}: the second copy of the accepted revision cannot be written ({error.strerror})"
-            )
+            return f"{self.path}: the second copy of the accepted revision cannot be written ({error.strerror})"
         return ""

@@ -78,16 +78,12 @@ def open_database(path: Path) -> Database | None:
     """Open for writing; None when what lies there is damaged or not of ours. Raises StateTooNew."""
     connection = _connect(f"{path.as_uri()}?mode=rw")
     try:
-        if not _is_ours(connection, path) or connection.execute("PRAGMA quick_check(1)").fetchone() != (
-            "ok",
-        ):
+        if not (_is_ours(connection, path) and _is_whole(connection)):
             connection.close()
             return None
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(
-            "SELECT 1 FROM fact"
-        )  # makes the log: by it a looker sees that an agent is at work
+        connection.execute("SELECT 1 FROM fact")  # makes the log, by which a looker sees an agent at work
     except sqlite3.DatabaseError as error:
         connection.close()
         if primary_code(error) in DAMAGED:
@@ -133,9 +129,7 @@ def peek_database(path: Path) -> Database | None:
 def _checked(connection: sqlite3.Connection, path: Path) -> Database:
     try:
         if not _is_ours(connection, path):
-            raise StateUnusable(
-                f"{path}: this is no database of prosodist; start the agent, which sets it aside"
-            )
+            raise StateUnusable(f"{path}: this is no database of prosodist; start the agent, which sets it aside")
     except BaseException:
         connection.close()
         raise
@@ -162,9 +156,7 @@ def _peek_at_rest(path: Path) -> sqlite3.Connection | None:
 
 
 def _connect(name: str) -> sqlite3.Connection:
-    return sqlite3.connect(
-        name, uri=True, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False
-    )
+    return sqlite3.connect(name, uri=True, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
 
 
 def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
@@ -176,6 +168,10 @@ def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
             "install the newer program again, or set another `state_dir`"
         )
     return bool(application == schema.APPLICATION_ID and version == schema.VERSION)
+
+
+def _is_whole(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
 
 
 def _parts(path: Path) -> tuple[Path, Path, Path]:

@@ -36,15 +36,12 @@ def see(db: sqlite3.Connection, found: Iterable[OpenDrift]) -> Sightings:
     return Sightings(appeared=tuple(appeared), changed=tuple(changed))
 
 
-def count_corrections(
-    db: sqlite3.Connection, ids: Iterable[str], *, at: float, within: float
-) -> tuple[OpenDrift, ...]:
+def count_corrections(db: sqlite3.Connection, ids: Iterable[str], *, at: float, within: float) -> tuple[OpenDrift, ...]:
     """One more for each, or the first if the last is over `within` seconds ago. Drop what closed before."""
     counted = []
     for id_ in ids:
         db.execute(
-            "UPDATE drift SET corrected = iif(last_corrected < ?, 1, corrected + 1), last_corrected = ?"
-            " WHERE id = ?",
+            "UPDATE drift SET corrected = iif(last_corrected < ?, 1, corrected + 1), last_corrected = ? WHERE id = ?",
             (at - within, at, id_),
         )
         row = db.execute(SELECT + " WHERE id = ?", (id_,)).fetchone()

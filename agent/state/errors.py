@@ -61,9 +61,7 @@ def in_words(path: Path) -> Iterator[None]:
             raise
         raise StateUnusable(f"{path}: {remedy} ({error})") from error
     except OSError as error:
-        raise StateUnusable(
-            f"{path}: {error.strerror}; make it usable for the user that the agent runs as"
-        ) from error
+        raise StateUnusable(f"{path}: {error.strerror}; make it usable for the user that the agent runs as") from error
 
 
 def primary_code(error: sqlite3.Error) -> int:

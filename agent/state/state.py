@@ -202,9 +202,7 @@ class State(View):
             return
         with self._database.transaction() as db:
             db.executemany("INSERT INTO history (at, kind, revision, event) VALUES (?, ?, ?, ?)", rows)
-            db.execute(
-                "DELETE FROM history WHERE seq <= (SELECT max(seq) FROM history) - ?", (HISTORY_LENGTH,)
-            )
+            db.execute("DELETE FROM history WHERE seq <= (SELECT max(seq) FROM history) - ?", (HISTORY_LENGTH,))
 
     # --- a person's word -----------------------------------------------------------------------------------
 

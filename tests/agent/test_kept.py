@@ -19,9 +19,7 @@ from agent.keys import WrongKey
 from schemas.errors import ActionFailed, AgentError, SettingsError
 
 NOW = 1_795_266_900.0  # 2026-11-21 13:15:00 UTC
-MOTD = Copy(
-    path=PurePosixPath("/etc/motd"), content=b"by hand\n\n\x00\xff", mode=0o640, owner="root", group="adm"
-)
+MOTD = Copy(path=PurePosixPath("/etc/motd"), content=b"by hand\n\n\x00\xff", mode=0o640, owner="root", group="adm")
 LINK = Copy(
     path=PurePosixPath("/etc/localtime"),
     content=b"",
@@ -114,9 +112,7 @@ def test_what_is_kept_comes_back_as_it_was(kept, copy):
 def test_nothing_of_the_content_rests_in_the_clear(kept, tmp_path):
     """Content may be a secret. What can be listed without the key are id, path, time and reason."""
     secret = b"turn_external_secret = 'hunter2'"
-    id_ = kept.keep(
-        Copy(path=MOTD.path, content=secret, mode=0o600, owner="root", group="root"), "why", at=NOW
-    )
+    id_ = kept.keep(Copy(path=MOTD.path, content=secret, mode=0o600, owner="root", group="root"), "why", at=NOW)
     for file in (tmp_path / "state").rglob("*"):
         if file.is_file():
             assert b"hunter2" not in file.read_bytes()
@@ -150,15 +146,16 @@ def test_the_same_is_not_kept_twice_in_a_row(kept):
     assert len(kept.list()) == 5
 
 
-def test_an_unknown_id_is_told_with_the_nearest(kept):
+def test_an_unknown_id_is_told_with_the_nearest(kept, tmp_path):
     """A mistyped id, and one that would lead out of the directory."""
     with pytest.raises(UnknownKept, match="nothing is kept yet"):
         kept.show("20261121T131500-0000")
     id_ = kept.keep(MOTD, "why", at=NOW)
     with pytest.raises(UnknownKept, match=f"nearest is {id_}; `prosodist kept list`"):
         kept.show(id_[:-1])
+    shutil.copy(tmp_path / "state" / "kept" / f"{id_}.age", tmp_path / "state" / "outside.age")
     with pytest.raises(UnknownKept, match="no such copy"):
-        kept.show("../digest")
+        kept.show("../outside")
 
 
 def test_copies_outlive_everything_around_them(kept, tmp_path):
