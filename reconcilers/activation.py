@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from reconcilers.contract import Process, Reader, Site
 from reconcilers.services import PROCESS, recorded_process, start
@@ -64,9 +65,12 @@ def known_running(reader: Reader, process: Process) -> Loaded | None:
     return Loaded.from_json(record.value)
 
 
-def activation(
-    running: Loaded | None, candidate: Loaded, process: Process | None, site: Site
-) -> Activation | None:
+def running_record(process: Process, loaded: Loaded) -> dict[str, Any]:
+    """The value of the record `RUNNING`."""
+    return {**loaded.to_json(), "pid": process.pid, "started": process.started}
+
+
+def activation(running: Loaded | None, candidate: Loaded, process: Process | None, site: Site) -> Activation | None:
     """What is owed; None when nothing is. A Prosody that does not run is started by `services`."""
     if process is None:
         return None
@@ -76,9 +80,7 @@ def activation(
     if not differences:
         return None
     worst = max(differences, key=_disruption)
-    told = ", ".join(map(str, differences[:3])) + (
-        f" and {len(differences) - 3} more" if differences[3:] else ""
-    )
+    told = ", ".join(map(str, differences[:3])) + (f" and {len(differences) - 3} more" if differences[3:] else "")
     return _activation(_disruption(worst), f"{told} changed", site)
 
 

@@ -69,7 +69,7 @@ def _verdict(spec: HostSpec, host: str, names: tuple[str, ...], pair: Pair, site
     make = Make(
         path=site.paths.certificates / host,
         kind="self-signed",
-        parameters=tuple(("name", name) for name in names),
+        parameters=(("names", ",".join(names)),),
         mode=_MODE,
         group=site.group if site.user is not None else None,
     )
@@ -87,11 +87,7 @@ def _verdict(spec: HostSpec, host: str, names: tuple[str, ...], pair: Pair, site
 
 def _gone(host: str, pair: Pair, site: Site) -> Change:
     paths = _paths(site, host)
-    there = [
-        (path, info)
-        for path, info in zip(paths, (pair.certificate, pair.key), strict=True)
-        if info is not None
-    ]
+    there = [(path, info) for path, info in zip(paths, (pair.certificate, pair.key), strict=True) if info is not None]
     return Change(
         id=f"certificate:{host}",
         kind=Kind.REMOVED if there else Kind.RELEASED,
@@ -141,9 +137,10 @@ def _fault(reader: Reader, certificate: bytes | None, key: bytes | None, names: 
         return "is no certificate with a key that can be read"
     if own.public_key() != parsed.public_key():
         return "certificate and key do not belong together"
-    if missing := sorted(set(names) - _names(parsed)):
+    named, wanted = _names(parsed), {_to_ascii(name) for name in names}
+    if missing := sorted(wanted - named):
         return f"does not name {', '.join(missing)}"
-    if extra := sorted(_names(parsed) - set(names)):
+    if extra := sorted(named - wanted):
         return f"still names {', '.join(extra)}"
     end = parsed.not_valid_after_utc
     if reader.due(end.timestamp() - RENEW_BEFORE):
@@ -151,12 +148,20 @@ def _fault(reader: Reader, certificate: bytes | None, key: bytes | None, names: 
     return ""
 
 
+def _to_ascii(name: str) -> str:
+    """A-labels, as they stand in a certificate (RFC 5280, 7.2)."""
+    try:
+        return name.encode("idna").decode().lower()
+    except UnicodeError:
+        return name
+
+
 def _names(certificate: x509.Certificate) -> set[str]:
-    """Its DNS names, as they are written in a configuration."""
+    """Its DNS names, lower-case."""
     from cryptography import x509
 
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         return set()
-    return set(extension.value.get_values_for_type(x509.DNSName))
+    return {name.lower() for name in extension.value.get_values_for_type(x509.DNSName)}

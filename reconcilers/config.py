@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from reconcilers import secrets
-from reconcilers.contract import FileInfo, Reader, Site
+from reconcilers.contract import FileInfo, Prosody, Reader, Site
 from reconcilers.luatext import quote
 from reconcilers.mainfile import HEADER, MainFile, Revealed, render_main, render_template
 from reconcilers.parsed import Parsed, Refusal, parse
-from reconcilers.ports import chosen_ports, known_ports
+from reconcilers.ports import chosen_ports, known_ports, wanted_names
 from reconcilers.profiles import implied_modules, supplied_options
 from reconcilers.render import variables
 from schemas.desired import Generated, HostFile, HostSpec, Lua
@@ -65,9 +66,7 @@ def candidate(reader: Reader, spec: HostSpec, site: Site) -> MainFile | Wait | N
     revealed = _reveal(reader, spec, site)
     if isinstance(revealed, Wait):
         return replace(revealed, id=id_)
-    return render_main(
-        spec, supplied_options(site, prosody, chosen), implied_modules(site, prosody), revealed
-    )
+    return render_main(spec, supplied_options(site, prosody, chosen), implied_modules(site, prosody), revealed)
 
 
 def _reveal(reader: Reader, spec: HostSpec, site: Site) -> Revealed | Wait:
@@ -234,9 +233,7 @@ def _option_lines(live: Parsed, new: Parsed, wanted: MainFile) -> Iterator[str]:
                 continue
             old, now = (_told(parsed, scope, option, wanted) for parsed in (live, new))
             yield (
-                f"{prefix}{option} changed (in a part not told)"
-                if old == now
-                else f"{prefix}{option} {old} → {now}"
+                f"{prefix}{option} changed (in a part not told)" if old == now else f"{prefix}{option} {old} → {now}"
             )
 
 
@@ -254,8 +251,7 @@ def _told(parsed: Parsed, scope: str, option: str, wanted: MainFile) -> str:
 def _as_told(secret: Secret) -> str:
     """As lua/parse.lua writes a text."""
     body = "".join(
-        chr(byte) if 0x20 <= byte < 0x7F and byte not in b'"\\' else f"\\{byte:03d}"
-        for byte in secret.reveal()
+        chr(byte) if 0x20 <= byte < 0x7F and byte not in b'"\\' else f"\\{byte:03d}" for byte in secret.reveal()
     )
     return f'"{body}"'
 
@@ -263,9 +259,7 @@ def _as_told(secret: Secret) -> str:
 # --- for the activation ---
 
 
-def loaded(
-    reader: Reader, spec: HostSpec, site: Site, text: bytes, *, running: Loaded | None = None
-) -> Loaded:
+def loaded(reader: Reader, spec: HostSpec, site: Site, text: bytes, *, running: Loaded | None = None) -> Loaded:
     """What a Prosody that is started or reloaded now would load from this text.
 
     A text that `running` was loaded from needs no second reading, when nothing but it decides. Raises
@@ -279,41 +273,73 @@ def loaded(
     same = running is not None and running.files.get(str(site.paths.config)) == digest
     if running is not None and same and running.version == prosody.version and _is_plain(spec):
         return replace(running, files=files)
-    scopes = check(reader, spec, site, text).scopes
+    wanted = candidate(reader, spec, site)
+    if isinstance(wanted, MainFile) and wanted.text == text:
+        scopes = check(reader, spec, site, wanted).scopes
+    else:
+        scopes = _foreign(reader, spec, site, prosody, text).scopes
     options = {
-        scope: {name: site.digest(value.encode()) for name, value in names.items()}
-        for scope, names in scopes.items()
+        scope: {name: site.digest(value.encode()) for name, value in names.items()} for scope, names in scopes.items()
     }
     return Loaded(version=prosody.version, options=options, files=files)
 
 
-def check(reader: Reader, spec: HostSpec, site: Site, text: bytes) -> Parsed:
-    """Have Prosody's loader read a configuration. Raises as `loaded` does."""
+def check(reader: Reader, spec: HostSpec, site: Site, main: MainFile, *, staged: bytes | None = None) -> Parsed:
+    """Have Prosody's loader read the candidate, or its staged text. Raises SpecError at the place in git."""
     assert site.prosody is not None
-    wanted = candidate(reader, spec, site)
-    main = wanted if isinstance(wanted, MainFile) and wanted.text == text else None
-    fragments = main.fragments if main else ()
-    answer = parse(reader, site, site.prosody, text, fragments=fragments, depends=_included(spec))
+    text = main.text if staged is None else staged
+    answer = parse(reader, site, site.prosody, text, fragments=main.fragments, depends=_included(spec))
     (said,) = answer.texts
     mistakes = [
-        Mistake(
-            mark=fragment.origin or _file(spec),
-            subject="lua",
-            text=f"{complaint}; it must be whole by itself",
-        )
-        for fragment, complaint in zip(fragments, answer.fragments, strict=True)
+        Mistake(mark=fragment.origin or _file(spec), subject="lua", text=f"{complaint}; it must be whole by itself")
+        for fragment, complaint in zip(main.fragments, answer.fragments, strict=True)
         if complaint
     ]
     if mistakes:
         raise SpecError(mistakes)
     if isinstance(said, Refusal):
-        if main is None:
-            where = f"{site.paths.config}:{said.line}" if said.line else str(site.paths.config)
-            raise Temporary(f"{where}: Prosody cannot load what lies there; put it right")
         raise SpecError([explain(main, said, spec)])
-    if main is not None and spec.host.prosody is not None and not spec.host.prosody.template:
+    if spec.host.prosody is not None and not spec.host.prosody.template:
         _refuse_early_end(main, said, spec)
     return said
+
+
+def _foreign(reader: Reader, spec: HostSpec, site: Site, prosody: Prosody, text: bytes) -> Parsed:
+    """What lies on the disk by somebody else's hand, as read by Prosody. Raises Temporary when it cannot be."""
+    (said,) = parse(reader, site, prosody, text, depends=_included(spec)).texts
+    if isinstance(said, Refusal):
+        where = f"{site.paths.config}:{said.line}" if said.line else str(site.paths.config)
+        raise Temporary(f"{where}: Prosody cannot load what lies there; put it right")
+    return said
+
+
+def parse_error(reader: Reader, site: Site, path: PurePosixPath) -> str:
+    """Why Prosody's loader refuses the staged file at `path`, as `path:line: words`; empty when it loads it."""
+    text = reader.read(path)
+    if site.prosody is None or text is None:
+        return f"{path}: there is nothing to read"
+    (said,) = parse(reader, site, site.prosody, text, at=path).texts
+    return f"{path}:{said.line}: {said.text}" if isinstance(said, Refusal) else ""
+
+
+def origin_of(spec: HostSpec, site: Site, told: str) -> Mark | None:
+    """Where in the repository the line was said that a message names as `<configuration>:<line>:`."""
+    prosody = spec.host.prosody
+    found = re.search(r"prosody\.cfg\.lua:(\d+):", told)
+    if prosody is None or found is None:
+        return None
+    if prosody.template is not None:
+        return Mark(prosody.template)
+    ports = dict.fromkeys(wanted_names(spec, site), 0)
+    references = {ref for _, options in _scopes(spec) for ref in secrets.references(options)}
+    # any port and any secret will do: each takes one line, whatever it is
+    main = render_main(
+        spec,
+        supplied_options(site, prosody, ports),
+        implied_modules(site, prosody),
+        dict.fromkeys(references, Secret("")),
+    )
+    return main.origin(int(found[1]))
 
 
 def explain(main: MainFile, refusal: Refusal, spec: HostSpec) -> Mistake:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from schemas.desired import Lua
 from schemas.secret import Secret
 
 RESERVED = frozenset(
-    ("and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in", "local")
-    + ("nil", "not", "or", "repeat", "return", "then", "true", "until", "while")
+    {
+        *("and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in"),
+        *("local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while"),
+    }
 )
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -58,9 +60,7 @@ def quote(text: str | bytes) -> str:
     try:
         return '"' + "".join(map(_character, text)) + '"'
     except UnicodeEncodeError:
-        raise ValueError(
-            "a text holds half a surrogate pair, which is no character; write it as UTF-8"
-        ) from None
+        raise ValueError("a text holds half a surrogate pair, which is no character; write it as UTF-8") from None
 
 
 def _render(value: object, indent: str, depth: int) -> str:
@@ -80,18 +80,17 @@ def _render(value: object, indent: str, depth: int) -> str:
         case Lua():
             return _expression(value.lua, indent)
         case Mapping():
-            return _table([_entry(key, item, indent, depth) for key, item in value.items()], indent)
+            entries = [_entry(key, item, indent, depth) for key, item in value.items()]
+            return _table(entries, indent, value.values())
         case tuple() | list():
-            return _table([_render(item, indent + "\t", depth + 1) for item in value], indent)
+            return _table([_render(item, indent + "\t", depth + 1) for item in value], indent, value)
         case _:
             raise ValueError(f"a {type(value).__name__} has no form in Lua")
 
 
 def _integer(value: int) -> str:
     if not _LEAST <= value <= _GREATEST:
-        raise ValueError(
-            "an integer is beyond 64 bits, which Lua would read as a fraction; write it as a text"
-        )
+        raise ValueError("an integer is beyond 64 bits, which Lua would read as a fraction; write it as a text")
     # the least one in decimal is read as minus a float
     return "0x8000000000000000" if value == _LEAST else str(value)
 
@@ -119,12 +118,14 @@ def _entry(key: object, item: object, indent: str, depth: int) -> str:
     raise ValueError(f"a {type(key).__name__} is no key of a Lua table; write a text or an integer")
 
 
-def _table(entries: list[str], indent: str) -> str:
+def _table(entries: list[str], indent: str, items: Iterable[object]) -> str:
+    """On one line when it fits; never with a secret in it, so that no length of a secret changes the layout."""
     if not entries:
         return "{}"
     line = "{ " + ", ".join(entries) + " }"
     if len(indent) + len(line) <= _WIDTH and "\n" not in line:
-        return line
+        if not any(isinstance(item, Secret) for item in items):
+            return line
     inner = indent + "\t"
     return "{\n" + "".join(f"{inner}{entry},\n" for entry in entries) + indent + "}"
 

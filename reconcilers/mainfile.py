@@ -17,8 +17,10 @@ HEADER = b"-- Written by prosodist from git; edits here are kept and put right.\
 """Marks a file as ours."""
 
 FUNCTIONS = frozenset(
-    ("Host", "host", "VirtualHost", "Component", "component", "Include", "include", "RunScript")
-    + ("FileContents", "FileLine", "FileLines", "Credential", "__currenthost")
+    {
+        *("Host", "host", "VirtualHost", "Component", "component", "Include", "include", "RunScript"),
+        *("FileContents", "FileLine", "FileLines", "Credential", "__currenthost"),
+    }
 )
 """Names that the loader's environment holds itself: an assignment would replace them, and set no option.
 

@@ -62,8 +62,9 @@ def parse(
     *texts: bytes,
     fragments: tuple[Fragment, ...] = (),
     depends: tuple[PurePosixPath, ...] = (),
+    at: PurePosixPath | None = None,
 ) -> Answer:
-    """Read configurations as if each lay at the profile's path; some 10 ms. `depends` are what they include.
+    """Read configurations as if each lay at `at` (the profile's path); some 10 ms. `depends` are what they include.
 
     A configuration is a program. One that ends or exhausts the process takes the others' answers with it, so
     each is then asked about alone. Raises Temporary when Lua cannot be run.
@@ -72,7 +73,7 @@ def parse(
         (str(prosody.lua), "-"),
         user=site.user,
         depends=(site.paths.config, prosody.source / "core/configmanager.lua", *depends),
-        stdin=_request(site, prosody, texts, fragments),
+        stdin=_request(at or site.paths.config, prosody, texts, fragments),
     )
     answer = _last_line(completed)
     if answer is not None:
@@ -81,11 +82,9 @@ def parse(
             fragments=tuple(str(said) for said in answer["fragments"]),
         )
     if len(texts) <= 1 and not (texts and fragments):
-        refusal = Refusal(
-            text=f"the Lua process that reads it ends without an answer (status {completed.code})"
-        )
+        refusal = Refusal(text=f"the Lua process that reads it ends without an answer (status {completed.code})")
         return Answer(texts=(refusal,) * len(texts), fragments=("",) * len(fragments))
-    alone = tuple(parse(reader, site, prosody, text, depends=depends).texts[0] for text in texts)
+    alone = tuple(parse(reader, site, prosody, text, depends=depends, at=at).texts[0] for text in texts)
     compiled = parse(reader, site, prosody, fragments=fragments, depends=depends)
     return Answer(texts=alone, fragments=compiled.fragments)
 
@@ -97,13 +96,11 @@ def _script() -> bytes:
     return script
 
 
-def _request(
-    site: Site, prosody: Prosody, texts: tuple[bytes, ...], fragments: tuple[Fragment, ...]
-) -> bytes:
+def _request(path: PurePosixPath, prosody: Prosody, texts: tuple[bytes, ...], fragments: tuple[Fragment, ...]) -> bytes:
     """Script and arguments on stdin: nothing shows in an argv, and nobody need read our package."""
     arguments = {
         "source": str(prosody.source),
-        "path": str(site.paths.config),
+        "path": str(path),
         "texts": tuple(map(Secret, texts)),
         "fragments": tuple({"text": item.text, "expression": item.is_expression} for item in fragments),
     }

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconcilers.contract import Reader, Site
-from schemas.desired import HostSpec
+from schemas.desired import HostSpec, Prosody, VirtualHost
 from schemas.plan import Change, ChoosePorts, Forget, Holds, Kind, NextRound, Verdict, Wait
 from schemas.record import Owned, Record
 
@@ -93,6 +93,33 @@ def known_ports(reader: Reader, spec: HostSpec, site: Site) -> Mapping[str, tupl
             default = chosen.get(name, DEFAULTS.get(name))
             ports[name] = () if default is None else (default,)
     return ports
+
+
+def placeholder_ports(spec: HostSpec) -> Mapping[str, tuple[int, ...]]:
+    """Ports for a trial rendering of a template, where no host is at hand: Prosody's own."""
+    return {name: (DEFAULTS[name],) if name in DEFAULTS else () for name in (*DEFAULTS, *_SILENT)}
+
+
+def expected_ports(reader: Reader, spec: HostSpec, site: Site) -> frozenset[int]:
+    """Ports on which a healthy Prosody listens for sure: none where Lua or a template may say otherwise."""
+    prosody = spec.host.prosody
+    if prosody is None or prosody.template is not None or prosody.include or prosody.lua:
+        return frozenset()
+    ports = known_ports(reader, spec, site)
+    if isinstance(ports, Wait):
+        return frozenset()
+    sure = [name for name in ("c2s", "s2s") if any(_loads(prosody, host, name) for host in _hosts(prosody))]
+    return frozenset(port for name in sure for port in ports[name])
+
+
+def _hosts(prosody: Prosody) -> Iterator[VirtualHost]:
+    """The virtual hosts that Prosody serves."""
+    return (host for host in prosody.virtual_hosts.values() if host.options.get("enabled") is not False)
+
+
+def _loads(prosody: Prosody, host: VirtualHost, module: str) -> bool:
+    """Whether a module that loads by itself is left to do so on this host."""
+    return module not in (*prosody.modules_disabled, *host.modules_disabled) and not host.lua
 
 
 def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Site) -> Have:

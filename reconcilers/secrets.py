@@ -73,9 +73,7 @@ def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> 
             yield Holds(id=id_, wanted=name, live=live)
         else:
             make = Make(path=_path(site, name), kind="secret", mode=_MODE)
-            yield Change(
-                id=id_, kind=Kind.CREATED, why="is not drawn yet", actions=(make,), wanted=name, live=None
-            )
+            yield Change(id=id_, kind=Kind.CREATED, why="is not drawn yet", actions=(make,), wanted=name, live=None)
 
 
 def _path(site: Site, name: str) -> PurePosixPath:

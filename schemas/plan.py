@@ -109,6 +109,22 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """Send the child remembered under `id` a signal (`HUP`)."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """Send a signal (`HUP`, without SIG) to the child remembered under `id`; nothing when it does not live."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Make:
     """Let the hands draw what must be random: `kind` is `secret` (32 bytes, base64url) or `self-signed` (path.crt, path.key)."""
 
@@ -143,7 +159,7 @@ class Forget:
     id: str
 
 
-Action = WriteFile | MakeDir | Link | RemoveFile | Keep | Run | Spawn | Stop | Make | ChoosePorts | Remember | Forget
+Action = WriteFile | MakeDir | Link | RemoveFile | Keep | Run | Spawn | Stop | Signal | Make | ChoosePorts | Remember | Forget
 
 
 # --- verdicts ------------------------------------------------------------------------------------------------
