@@ -100,7 +100,11 @@ class Kept:
         line = json.dumps(header, sort_keys=True).encode() + b"\n"
         sealed = keys.encrypt(self._age_key, line + payload)
         id_ = self._reserve(header["at"], line)
-        durable.create(self._directory / f"{id_}.age", sealed, mode=0o600)
+        try:
+            durable.create(self._directory / f"{id_}.age", sealed, mode=0o600)
+        except OSError:
+            (self._directory / f"{id_}.json").unlink()
+            raise
         return id_
 
     def _reserve(self, at: float, line: bytes) -> str:

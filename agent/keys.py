@@ -94,7 +94,7 @@ def _create(path: Path, data: bytes) -> None:
         return  # another process was faster: its key is the key
     except OSError as error:
         raise SettingsError(
-            f"{path}: this key cannot be made ({error.strerror}); make its directory writable for the agent"
+            f"{path}: this key cannot be made ({error.strerror}); its directory needs space and must be writable for the agent"
         ) from error
 
 
@@ -103,9 +103,7 @@ def _read_private(path: Path) -> bytes:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             if mode & 0o077:
-                raise SettingsError(
-                    f"{path}: mode is {mode:04o}, others may use this key; run `chmod 0600 {path}`"
-                )
+                raise SettingsError(f"{path}: mode is {mode:04o}, others may use this key; run `chmod 0600 {path}`")
             return file.read()
     except OSError as error:
         raise SettingsError(
@@ -120,14 +118,10 @@ def _identities(path: Path) -> list[x25519.Identity]:
     lines = (line.strip() for line in _read_private(path).split(b"\n"))
     try:
         found = [
-            pyrage.x25519.Identity.from_str(line.decode())
-            for line in lines
-            if line.startswith(b"AGE-SECRET-KEY-1")
+            pyrage.x25519.Identity.from_str(line.decode()) for line in lines if line.startswith(b"AGE-SECRET-KEY-1")
         ]
     except (pyrage.IdentityError, UnicodeDecodeError):
         found = []
     if not found:
-        raise SettingsError(
-            f"{path}: holds no age identity; write one there with `age-keygen -o`, or remove the file"
-        )
+        raise SettingsError(f"{path}: holds no age identity; write one there with `age-keygen -o`, or remove the file")
     return found

@@ -197,8 +197,8 @@ def test_a_damaged_copy_or_another_key_is_told(kept, age_key, tmp_path):
         kept.show(id_)
 
 
-def test_what_cannot_be_kept_is_not_to_be_changed(kept):
-    """The kernel lets no file grow: the keeping fails in words, and no half copy is listed."""
+def test_what_cannot_be_kept_is_not_to_be_changed(kept, tmp_path):
+    """The kernel lets no file grow: the keeping fails in words, and leaves nothing."""
     kept.keep(MOTD, "why", at=NOW)
     large = Copy(path=MOTD.path, content=os.urandom(100_000), mode=0o640, owner="root", group="adm")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -209,6 +209,7 @@ def test_what_cannot_be_kept_is_not_to_be_changed(kept):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [item.at for item in kept.list()] == [NOW]
+    assert len(list((tmp_path / "state" / "kept").iterdir())) == 2
     assert kept.item(kept.keep(large, "why", at=NOW + 2)) == large
 
 
