@@ -5,6 +5,7 @@ plan.
 from __future__ import annotations
 
 import os
+import signal
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from schemas.plan import (
     Remember,
     RemoveFile,
     Run,
+    Signal,
     Signature,
     Spawn,
     Stop,
@@ -157,6 +159,8 @@ class LocalHost:
                 self._spawn(action)
             case Stop():
                 self._stop(action)
+            case Signal():
+                self._signal(action)
             case Make():
                 self._make(action)
             case ChoosePorts():
@@ -251,9 +255,7 @@ class LocalHost:
         else:
             log = None if action.log is None else self._open_log(action.log, action.user)
             try:
-                pid, started = self._children.start(
-                    action.argv, user=action.user, log=log, umask=action.umask
-                )
+                pid, started = self._children.start(action.argv, user=action.user, log=log, umask=action.umask)
             except Temporary as error:
                 raise ActionFailed(str(error)) from error
             finally:
@@ -280,24 +282,29 @@ class LocalHost:
         except OSError as error:
             raise failure(path, error) from error
         found = os.fstat(log)
-        if (
-            not stat.S_ISREG(found.st_mode) or found.st_nlink > 1
-        ):  # a second name may be that of a file of root's
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:  # a second name may be that of a file of root's
             os.close(log)
-            raise ActionFailed(
-                f"{path}: a log is wanted and this is no file with this one name; move it away"
-            )
+            raise ActionFailed(f"{path}: a log is wanted and this is no file with this one name; move it away")
         os.set_blocking(log, True)
         return log
 
     def _stop(self, action: Stop) -> None:
-        record = self._recall(action.id)
-        if record is None:
-            return
-        if record.value.get("boot", processes.boot()) == processes.boot():
-            processes.stop(int(record.value["pid"]), int(record.value["started"]), timeout=action.timeout)
+        if process := self._remembered(action.id):
+            processes.stop(*process, timeout=action.timeout)
         self._children.reap()
         self._forget(action.id)
+
+    def _signal(self, action: Signal) -> None:
+        process = self._remembered(action.id)
+        if process is None or not processes.send(*process, signal.Signals[f"SIG{action.name}"]):
+            raise ActionFailed(f"{action.id}: it does not live, so no {action.name} was sent; start it first")
+
+    def _remembered(self, id_: str) -> tuple[int, int] | None:
+        """pid and start time of a process; None when nothing is remembered, or of an earlier boot."""
+        record = self._recall(id_)
+        if record is None or record.value.get("boot", processes.boot()) != processes.boot():
+            return None
+        return int(record.value["pid"]), int(record.value["started"])
 
     def _make(self, action: Make) -> None:
         parameters = dict(action.parameters)
@@ -306,9 +313,7 @@ class LocalHost:
                 self._write(_made(action, action.path, draw.draw_secret(), action.mode, None))
             case "self-signed":
                 names = tuple(name for name in parameters.get("names", "").split(",") if name)
-                key, certificate = draw.draw_pair(
-                    names, days=int(parameters.get("days", "3650")), now=self._clock()
-                )
+                key, certificate = draw.draw_pair(names, days=int(parameters.get("days", "3650")), now=self._clock())
                 for suffix, content, mode in ((".key", key, action.mode), (".crt", certificate, 0o644)):
                     path = action.path.with_name(action.path.name + suffix)
                     found = self.stat(path)
@@ -370,11 +375,7 @@ def _run(action: Run) -> None:
         raise ActionFailed(str(error)) from error
     if ended.code != 0:
         said = (ended.stderr or ended.stdout).decode(errors="replace").strip().splitlines()[-5:]
-        words = (
-            "it was told a secret, so what it said is not shown"
-            if stdin
-            else " / ".join(said) or "it said nothing"
-        )
+        words = "it was told a secret, so what it said is not shown" if stdin else " / ".join(said) or "it said nothing"
         raise ActionFailed(f"{action.argv[0]}: exit status {ended.code}: {words}; run it by hand to see more")
 
 
@@ -383,9 +384,7 @@ def _dress(action: WriteFile | MakeDir | Make) -> Dress:
 
 
 def _made(action: Make, path: PurePosixPath, content: bytes, mode: int, was: Signature | None) -> WriteFile:
-    return WriteFile(
-        path=path, content=Secret(content), mode=mode, owner=action.owner, group=action.group, was=was
-    )
+    return WriteFile(path=path, content=Secret(content), mode=mode, owner=action.owner, group=action.group, was=was)
 
 
 def _kind(mode: int) -> str:

@@ -36,6 +36,10 @@ stdout.
 """
 
 
+_KILL_PATIENCE = 5.0
+"""Seconds for which the kernel may take down a process that was killed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What a program may use (setrlimit(2)). `cpu` is in seconds, `memory` (address space) and `file_size`
@@ -97,9 +101,7 @@ class Children:
     def __init__(self) -> None:
         self._started: dict[int, subprocess.Popen[bytes]] = {}
 
-    def start(
-        self, argv: tuple[str, ...], *, user: str | None, log: int | None, umask: int
-    ) -> tuple[int, int]:
+    def start(self, argv: tuple[str, ...], *, user: str | None, log: int | None, umask: int) -> tuple[int, int]:
         """Start a child in a session of its own: (pid, start time). `log` is a descriptor for what it
         prints; None, nowhere.
 
@@ -144,37 +146,27 @@ def find(argv: tuple[str, ...]) -> tuple[Process, ...]:
     return tuple(_find(argv))
 
 
-def stop(pid: int, when: int, *, timeout: float) -> None:
-    """End the process `pid` that was started at `when`: TERM, and KILL after `timeout` seconds. Another one
-    is let be.
+def send(pid: int, when: int, number: signal.Signals) -> bool:
+    """Send the process `pid` that was started at `when` a signal; False when it has ended. Another is let be.
 
-    Raises ActionFailed when we may not signal it, or when even KILL does not end it.
+    Raises ActionFailed when we may not.
     """
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        if (
-            started(pid) != when
-        ):  # looked at after the descriptor was opened: it is of this process or of none
+    with _holding(pid, when) as descriptor:
+        return descriptor is not None and _send(descriptor, pid, number)
+
+
+def stop(pid: int, when: int, *, timeout: float) -> None:
+    """End the process `pid` that was started at `when`: TERM, and KILL after `timeout` seconds. Another is let be.
+
+    Raises ActionFailed when we may not, or when even KILL does not end it.
+    """
+    with _holding(pid, when) as descriptor:
+        if descriptor is None:
             return
-        signal.pidfd_send_signal(descriptor, signal.SIGTERM)
-        if _has_ended(descriptor, timeout):
-            return
-        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-        if not _has_ended(descriptor, 5.0):
-            raise ActionFailed(
-                f"process {pid}: it is still there 5 s after SIGKILL; see what it waits for in the kernel"
-            )
-    except ProcessLookupError:
-        return
-    except PermissionError:
-        raise ActionFailed(
-            f"process {pid}: the agent's user may not end it; end it as {_owner(pid)}"
-        ) from None
-    finally:
-        os.close(descriptor)
+        for number, patience in ((signal.SIGTERM, timeout), (signal.SIGKILL, _KILL_PATIENCE)):
+            if not _send(descriptor, pid, number) or _has_ended(descriptor, patience):
+                return
+        raise ActionFailed(f"process {pid}: it outlives SIGKILL; see what it waits for in /proc/{pid}/stack")
 
 
 @functools.cache
@@ -239,9 +231,7 @@ def _identity(user: str | None) -> _Identity:
     try:
         entry = pwd.getpwnam(user)
     except KeyError:
-        raise Temporary(
-            f"user {user}: there is none on this host; create it, or install what brings it"
-        ) from None
+        raise Temporary(f"user {user}: there is none on this host; create it, or install what brings it") from None
     if entry.pw_uid == os.geteuid():
         return _Identity()
     if os.geteuid() != 0:
@@ -280,9 +270,7 @@ def _prlimit() -> str:
 # --- listening --------------------------------------------------------------------------------------------
 
 
-def _converse(
-    child: subprocess.Popen[bytes], program: str, stdin: bytes, timeout: float
-) -> tuple[bytes, bytes]:
+def _converse(child: subprocess.Popen[bytes], program: str, stdin: bytes, timeout: float) -> tuple[bytes, bytes]:
     """Feed stdin, hear stdout and stderr, until the program has ended and both are closed."""
     assert child.stdin and child.stdout and child.stderr
     ear = _Ear(program=program)
@@ -291,12 +279,8 @@ def _converse(
     try:
         with selectors.DefaultSelector() as selector:
             selector.register(pidfd, selectors.EVENT_READ, lambda: False)
-            selector.register(
-                child.stdout, selectors.EVENT_READ, functools.partial(ear.hear, child.stdout, ear.stdout)
-            )
-            selector.register(
-                child.stderr, selectors.EVENT_READ, functools.partial(ear.hear, child.stderr, ear.stderr)
-            )
+            selector.register(child.stdout, selectors.EVENT_READ, functools.partial(ear.hear, child.stdout, ear.stdout))
+            selector.register(child.stderr, selectors.EVENT_READ, functools.partial(ear.hear, child.stderr, ear.stderr))
             selector.register(child.stdin, selectors.EVENT_WRITE, _Mouth(child.stdin, stdin).feed)
             while selector.get_map():
                 ended = pidfd not in selector.get_map()
@@ -304,9 +288,7 @@ def _converse(
                 if left <= 0 and ended:
                     break
                 if left <= 0:
-                    raise Temporary(
-                        f"{program}: it did not end within {timeout:g} s and was killed; run it by hand"
-                    )
+                    raise Temporary(f"{program}: it did not end within {timeout:g} s and was killed; run it by hand")
                 for key, _ in selector.select(left):
                     if not key.data():
                         selector.unregister(key.fileobj)
@@ -423,6 +405,35 @@ def _find(argv: tuple[str, ...]) -> Iterator[Process]:
             words = _argv(int(name))
             if words and words[-len(argv) :] == argv and (process := living(int(name))):
                 yield process
+
+
+@contextlib.contextmanager
+def _holding(pid: int, when: int) -> Iterator[int | None]:
+    """A descriptor of this very process; None when it lives no more.
+
+    The start time is looked at once the descriptor is open: from then on the descriptor is of this process or of
+    none, whoever gets its number.
+    """
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        yield None
+        return
+    try:
+        yield descriptor if started(pid) == when else None
+    finally:
+        os.close(descriptor)
+
+
+def _send(pidfd: int, pid: int, number: signal.Signals) -> bool:
+    try:
+        signal.pidfd_send_signal(pidfd, number)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        owner = _owner(pid)
+        raise ActionFailed(f"process {pid}: the agent's user may not signal it; do that as {owner}") from None
+    return True
 
 
 def _has_ended(pidfd: int, timeout: float) -> bool:

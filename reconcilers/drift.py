@@ -62,6 +62,8 @@ def _classed(change: Change, ours: Owned | None) -> Change:
 
 def _decision(change: Change, ours: Owned | None) -> str:
     """What the table says: apply, report, release or leave."""
+    if change.kind is Kind.RELEASED:
+        return "release"
     if change.drift is DriftClass.PRUNE:
         if change.policy is Policy.IGNORE or (ours is not None and not ours.made):
             return "release"
@@ -76,7 +78,7 @@ def _decision(change: Change, ours: Owned | None) -> str:
 def _keeping(change: Change, ours: Owned | None) -> Change:
     """What we did not put there is kept before it is changed or removed."""
     foreign = change.live is not None and (ours is None or change.live != ours.digest)
-    if not foreign or change.kind is Kind.RELEASED or not change.object.startswith("/"):
+    if not foreign or not change.object.startswith("/"):
         return change
     if any(isinstance(action, Keep) for action in change.actions):
         return change

@@ -80,8 +80,18 @@ def known_ports(reader: Reader, spec: HostSpec, site: Site) -> Mapping[str, tupl
     if prosody is None:
         return dict.fromkeys((*DEFAULTS, *_SILENT), ())
     chosen = chosen_ports(reader, spec, site)
-    if isinstance(chosen, Wait):
-        return chosen
+    return chosen if isinstance(chosen, Wait) else _listening(spec, chosen)
+
+
+def placeholder_ports(spec: HostSpec) -> Mapping[str, tuple[int, ...]]:
+    """`known_ports` where no host is at hand: the usual numbers stand for those that a host would choose."""
+    return _listening(spec, DEFAULTS)
+
+
+def _listening(spec: HostSpec, chosen: Mapping[str, int]) -> Mapping[str, tuple[int, ...]]:
+    prosody = spec.host.prosody
+    if prosody is None:
+        return dict.fromkeys((*DEFAULTS, *_SILENT), ())
     enabled = _enabled(spec)
     ports: dict[str, tuple[int, ...]] = {}
     for name in (*DEFAULTS, *_SILENT):
@@ -93,11 +103,6 @@ def known_ports(reader: Reader, spec: HostSpec, site: Site) -> Mapping[str, tupl
             default = chosen.get(name, DEFAULTS.get(name))
             ports[name] = () if default is None else (default,)
     return ports
-
-
-def placeholder_ports(spec: HostSpec) -> Mapping[str, tuple[int, ...]]:
-    """Ports for a trial rendering of a template, where no host is at hand: Prosody's own."""
-    return {name: (DEFAULTS[name],) if name in DEFAULTS else () for name in (*DEFAULTS, *_SILENT)}
 
 
 def expected_ports(reader: Reader, spec: HostSpec, site: Site) -> frozenset[int]:

@@ -93,6 +93,16 @@ def check_templates(spec: HostSpec, *, fqdn: str, ports: Mapping[str, Sequence[i
         yield from _trial(spec, spec.host.prosody.template, seen)
 
 
+def check_syntax(name: str, text: bytes) -> Iterator[Mistake]:
+    """The template's first mistake of syntax, if it has one."""
+    try:
+        _ENVIRONMENT.parse(text.decode(), name=name)
+    except jinja2.TemplateSyntaxError as error:
+        yield from _mistake(name, error.lineno, f"{error.message}; correct the template").mistakes
+    except UnicodeDecodeError:
+        yield from _mistake(name, 1, "it is not UTF-8; save it as UTF-8").mistakes
+
+
 def _trial(spec: HostSpec, name: str, seen: Mapping[str, Any]) -> Iterator[Mistake]:
     try:
         render(name, spec.sources[name].data, seen)

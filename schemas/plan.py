@@ -117,14 +117,6 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signal:
-    """Send a signal (`HUP`, without SIG) to the child remembered under `id`; nothing when it does not live."""
-
-    id: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Make:
     """Let the hands draw what must be random: `kind` is `secret` (32 bytes, base64url) or `self-signed` (path.crt, path.key)."""
 

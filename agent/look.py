@@ -1,0 +1,155 @@
+"""One look at the host: every reconciler's verdicts, judged; what is held; and what would make it all live.
+
+Nothing is changed here. `plan` prints what a look finds, and a round of `converge` carries it out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from agent.trace import Tracer
+from reconcilers import RECONCILERS, activation, config, drift
+from reconcilers.contract import Reader, Site
+from schemas.desired import HostSpec
+from schemas.errors import AgentError
+from schemas.plan import Activation, Change, DriftClass, Instant, Kind, Make, Plan, Verdict, Wait, WriteFile
+from schemas.record import OpenDrift, Owned
+
+CONTESTED_AFTER = 3
+"""Corrections of one object within `CONTESTED_FOR` until somebody else is taken to write it too."""
+CONTESTED_FOR = 600.0
+"""Seconds that a contested object is left alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What a look needs of the state: the inventory, the drift that is open, and what a person has confirmed."""
+
+    owned: Mapping[str, Mapping[str, Owned]]
+    drifted: Mapping[str, OpenDrift]
+    confirmed: str | None = None
+    """The digest of the held plan that a person agreed to."""
+    undoing: bool = False
+    """A failed commit of ours is being undone: that needs nobody's word."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What a look found. `by` names the reconciler of each id, `released` are ids that cease to be ours."""
+
+    plan: Plan
+    by: Mapping[str, str]
+    released: tuple[str, ...]
+    contested: tuple[str, ...]
+    digest: str
+    """Names what is held, for `prosodist confirm`; empty when nothing is."""
+
+
+def look(reader: Tracer, spec: HostSpec, site: Site, memory: Memory, *, revision: str) -> View:
+    """One round's plan. Raises SpecError (a template), TooDear and Temporary."""
+    verdicts: list[Verdict] = []
+    reported: list[Change] = []
+    released: list[str] = []
+    by: dict[str, str] = {}
+    for reconciler in RECONCILERS:
+        owned = memory.owned.get(reconciler.name, {})
+        judged = drift.judge(reconciler.verdicts(reader, spec, owned, site), owned)
+        _insist_on_verdicts(reconciler.name, owned, judged)
+        by |= {verdict.id: reconciler.name for verdict in (*judged.verdicts, *judged.reported)}
+        verdicts += judged.verdicts
+        reported += judged.reported
+        released += judged.released
+    verdicts, contested = _leave_contested(reader, verdicts, memory)
+    allowed, held = _hold(verdicts, spec, memory, revision)
+    plan = Plan(verdicts=tuple(allowed), held=tuple(held), reported=tuple(reported))
+    plan = replace(plan, activation=_activation(reader, spec, site, plan))
+    digest = _digest(held, revision) if held else ""
+    return View(plan=plan, by=by, released=tuple(released), contested=contested, digest=digest)
+
+
+def _insist_on_verdicts(name: str, owned: Mapping[str, Owned], judged: drift.Judged) -> None:
+    """An object of ours about which nothing is said would stay in the inventory for ever."""
+    said = {v.id for v in (*judged.verdicts, *judged.reported)} | set(judged.released)
+    if silent := sorted(set(owned) - said):
+        raise AgentError(f"reconciler {name} says nothing of {', '.join(silent)}; this is a mistake of ours")
+
+
+def _leave_contested(
+    reader: Reader, verdicts: list[Verdict], memory: Memory
+) -> tuple[list[Verdict], tuple[str, ...]]:
+    """An object that somebody puts back each time is not fought over in a loop."""
+    kept: list[Verdict] = []
+    contested: list[str] = []
+    for verdict in verdicts:
+        seen = memory.drifted.get(verdict.id)
+        fought = isinstance(verdict, Change) and verdict.drift is DriftClass.CORRECTIVE and seen is not None
+        if fought and seen and seen.corrected >= CONTESTED_AFTER:
+            until = seen.last_corrected + CONTESTED_FOR
+            if not reader.due(until):
+                why = f"somebody else writes it too: put right {seen.corrected} times, each time changed back"
+                kept.append(Wait(id=verdict.id, why=why, until=Instant(until)))
+                contested.append(verdict.id)
+                continue
+        kept.append(verdict)
+    return kept, tuple(contested)
+
+
+def _hold(
+    verdicts: list[Verdict], spec: HostSpec, memory: Memory, revision: str
+) -> tuple[list[Verdict], list[Change]]:
+    """What waits for a person's word: a takeover, and more removals than allowed."""
+    if memory.undoing:
+        return verdicts, []
+    removals = [v for v in verdicts if isinstance(v, Change) and v.kind is Kind.REMOVED and v.wanted is None]
+    limit = spec.host.prune.confirm_above
+    too_many = {change.id for change in removals} if len(removals) > limit else set()
+    held = [
+        replace(v, needs_word=v.needs_word or f"{len(removals)} removals in one pass, {limit} are allowed")
+        for v in verdicts
+        if isinstance(v, Change) and (v.needs_word or v.id in too_many)
+    ]
+    if held and memory.confirmed == _digest(held, revision):
+        return verdicts, []
+    ids = {change.id for change in held}
+    return [v for v in verdicts if v.id not in ids], held
+
+
+def _digest(held: list[Change], revision: str) -> str:
+    what = repr((revision, sorted((c.id, c.kind.value, c.wanted, c.live) for c in held)))
+    return hashlib.sha256(what.encode()).hexdigest()
+
+
+def _activation(reader: Reader, spec: HostSpec, site: Site, plan: Plan) -> Activation | None:
+    """What the changes of this round, or those of a pass that was cut short, still owe the running Prosody."""
+    process = activation.running_process(reader)
+    if process is None or spec.host.prosody is None or site.prosody is None:
+        return None
+    text = _candidate(reader, site, plan)
+    if text is None:
+        return None
+    running = activation.known_running(reader, process)
+    candidate = config.loaded(reader, spec, site, text, running=running)
+    made = {
+        f"{action.path}.crt": "to be made"
+        for change in plan.changes
+        for action in change.actions
+        if isinstance(action, Make) and "prosody" in change.touches
+    }
+    candidate = replace(candidate, files={**candidate.files, **made})
+    return activation.activation(running, candidate, process, site)
+
+
+def _candidate(reader: Reader, site: Site, plan: Plan) -> bytes | None:
+    """The configuration that will lie there after this round."""
+    for change in plan.changes:
+        for action in change.actions:
+            if isinstance(action, WriteFile) and action.path == site.paths.config:
+                return action.content if isinstance(action.content, bytes) else action.content.reveal()
+    return reader.read(site.paths.config)
+
+
+def settled(view: View) -> bool:
+    """Nothing may be done now and nothing is owed."""
+    return not view.plan.changes and view.plan.activation is None

@@ -1,0 +1,173 @@
+"""Startup, wait–pass–record, shutdown: the life of the agent, and the one place where its rooms are joined."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from agent import keys, log, notify, site, version
+from agent.atomic import Copy
+from agent.control import Request, Server
+from agent.converge import House
+from agent.engine import Engine
+from agent.events import LOG, Events
+from agent.host import LocalHost
+from agent.kept import Kept
+from agent.outcome import Outcome
+from agent.passes import Passes
+from agent.reading import Reader as CommitReader
+from agent.reading import Renderer
+from agent.settings import Settings, load_settings
+from agent.source import Source
+from agent.state import Anchor, State
+from agent.watch import Reason, SignalReceived, Watch
+
+JITTER = 0.1
+"""A share of the interval, so that a fleet does not ask its forge in step."""
+
+
+@contextlib.contextmanager
+def single(settings: Settings, config: Path) -> Iterator[Engine]:
+    """The engine for one verb, where no agent runs. Raises SettingsError, AlreadyRunning."""
+    with _engine(settings, config) as (engine, _):
+        yield engine
+
+
+def serve(settings: Settings, config: Path) -> int:
+    """Run until a signal says stop. Returns the exit status."""
+    with _engine(settings, config) as (engine, watch):
+        server = Server(settings.control_socket, watch.deliver)
+        watch.hear_signals()
+        LOG.info(
+            "agent.started",
+            object=settings.host,
+            reason=f"repository {settings.address}, branch {settings.branch}",
+            version=version.VERSION,
+            runs_prosody_as=engine.prosody_user,
+        )
+        notify.notify("READY=1")
+        try:
+            _Loop(settings, config, engine, watch).run()
+        finally:
+            notify.notify("STOPPING=1")
+            server.close()
+            LOG.info("agent.stopped", object=settings.host)
+    return 0
+
+
+class _Loop:
+    """Wait, pass, record."""
+
+    def __init__(self, settings: Settings, config: Path, engine: Engine, watch: Watch) -> None:
+        self._settings, self._config, self._engine, self._watch = settings, config, engine, watch
+        self._full_at = time.time() + settings.full_look
+
+    def run(self) -> None:
+        self._watch.watch_repository(map(str, self._engine.source.watch_paths()))
+        self._pass()
+        while not self._watch.stopping():
+            reasons = self._watch.wait(self._next_poll(), expiry=self._engine.passes.wake_at)
+            if self._serve(reasons) and not self._watch.stopping():
+                self._pass()
+
+    def _serve(self, reasons: tuple[Reason, ...]) -> bool:
+        """Answer who asks; whether a pass is wanted besides."""
+        wanted = False
+        for reason in reasons:
+            if isinstance(reason, Request):
+                reason.serve(self._engine)
+                self._follow()
+            elif isinstance(reason, SignalReceived) and reason.signal is signal.SIGHUP:
+                self._reload()
+                wanted = True
+            else:
+                wanted = wanted or not (isinstance(reason, SignalReceived) and reason.stops)
+        return wanted
+
+    def _pass(self) -> None:
+        now = time.time()
+        full = now >= self._full_at
+        if full:
+            self._full_at = now + self._settings.full_look
+        self._say(self._engine.passes.run(full=full))
+        self._follow()
+        self._engine.after_pass()
+
+    def _follow(self) -> None:
+        """Watch what is managed now."""
+        self._watch.watch_files(self._engine.passes.watched)
+
+    def _say(self, outcome: Outcome) -> None:
+        self._engine.last = outcome
+        notify.notify(f"STATUS={outcome.result.value} {(outcome.revision or '')[:12]}\nWATCHDOG=1")
+
+    def _next_poll(self) -> float:
+        spread = 1 + random.uniform(-JITTER, JITTER)  # noqa: S311: no secret
+        return time.time() + self._settings.interval * spread
+
+    def _reload(self) -> None:
+        """SIGHUP: what may change while running are the intervals and the log."""
+        try:
+            fresh = load_settings(self._config)
+        except Exception as error:  # the former settings are kept, whatever is wrong with the new ones
+            LOG.error("settings.refused", reason=str(error))
+            return
+        self._settings = replace(
+            self._settings, interval=fresh.interval, full_look=fresh.full_look, log=fresh.log
+        )
+        log.configure(fresh.log.format, fresh.log.level)
+        LOG.info("settings.reloaded", object=str(self._config))
+
+
+@contextlib.contextmanager
+def _engine(settings: Settings, config: Path) -> Iterator[tuple[Engine, Watch]]:
+    """Open every room, join them, and close them again in the other order."""
+    facts = site.facts(settings)
+    with contextlib.ExitStack() as stack:
+        state = State.open(settings.state_dir)
+        stack.callback(state.close)
+        keys.ensure_age_key(settings.age_key)
+        place = site.Place(settings, config, state.digest_key())
+        kept = Kept(settings.state_dir, settings.age_key)
+        events = Events(state)
+        host = _host(place, state, kept, events)
+        watch = Watch(ours=lambda path: host.ours(PurePosixPath(path)))
+        stack.callback(watch.close)
+        renderer = Renderer()
+        house = House(
+            host=host,
+            state=state,
+            events=events,
+            site=lambda reader: place.site(reader, renderer.render),
+            renderer=renderer,
+            stopping=watch.stopping,
+        )
+        source = Source.open(settings, settings.state_dir)
+        if source.mended:
+            events.tell("mirror.mended", level="warning", reason=source.mended)
+        reader = CommitReader(
+            name=settings.host, facts=facts, may_write=place.may_write, may_read=place.may_read
+        )
+        anchor = Anchor(config.parent / "accepted")
+        passes = Passes(house, source, anchor, reader.read)
+        yield Engine(settings, house, source, anchor, passes, prosody_user=place.user), watch
+
+
+def _host(place: site.Place, state: State, kept: Kept, events: Events) -> LocalHost:
+    def keep(copy: Copy, why: str) -> None:
+        id_ = kept.keep(copy, why, at=time.time())
+        events.tell("kept.stored", object=str(copy.path), reason=why, id=id_)
+
+    return LocalHost(
+        fence=place.fence(),
+        keep=keep,
+        remember=lambda id_, value: state.remember(id_, value, time.time()),
+        recall=state.recall,
+        forget=state.forget,
+        clock=time.time,
+    )

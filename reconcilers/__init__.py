@@ -1,0 +1,28 @@
+"""The thinking: one module for each kind of live thing, pure but for what it asks the `Reader`.
+
+The order below is the order of a round. It is no dependency graph: what can be seen only after an earlier step is
+found by the next round of the same pass.
+"""
+
+from __future__ import annotations
+
+from reconcilers import certificates, config, directories, files, ports, secrets, services
+from reconcilers.contract import Bound, Reconciler, bind
+
+_directories: Reconciler[directories.Have] = directories
+_ports: Reconciler[ports.Have] = ports
+_secrets: Reconciler[secrets.Have] = secrets
+_config: Reconciler[config.Have] = config
+_certificates: Reconciler[certificates.Have] = certificates
+_files: Reconciler[files.Have] = files
+_services: Reconciler[services.Have] = services
+
+RECONCILERS: tuple[Bound, ...] = (
+    bind(_directories),
+    bind(_ports),
+    bind(_secrets),
+    bind(_config),
+    bind(_certificates),
+    bind(_files),
+    bind(_services),
+)
