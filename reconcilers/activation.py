@@ -85,12 +85,9 @@ def activation(running: Loaded | None, candidate: Loaded, process: Process | Non
 
 
 def _activation(disruption: Disruption, reason: str, site: Site) -> Activation:
-    after: tuple[Action, ...]
-    if disruption <= Disruption.RELOAD:
-        # 0.12's prosodyctl does no more, and says that all is well whatever the file contains
-        after = (Signal(id=PROCESS, name="HUP"),)
-    else:
-        after = (Stop(id=PROCESS), start(site))
+    # 0.12's prosodyctl does no more than a signal, and says that all is well whatever the file contains
+    reload, restart = (Signal(id=PROCESS, name="HUP"),), (Stop(id=PROCESS), start(site))
+    after: tuple[Action, ...] = reload if disruption <= Disruption.RELOAD else restart
     return Activation(service="prosody", after=after, reason=reason, disruption=disruption)
 
 

@@ -123,9 +123,9 @@ def _table(entries: list[str], indent: str, items: Iterable[object]) -> str:
     if not entries:
         return "{}"
     line = "{ " + ", ".join(entries) + " }"
-    if len(indent) + len(line) <= _WIDTH and "\n" not in line:
-        if not any(isinstance(item, Secret) for item in items):
-            return line
+    is_short = len(indent) + len(line) <= _WIDTH and "\n" not in line
+    if is_short and not any(isinstance(item, Secret) for item in items):
+        return line
     inner = indent + "\t"
     return "{\n" + "".join(f"{inner}{entry},\n" for entry in entries) + indent + "}"
 
