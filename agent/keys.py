@@ -94,7 +94,8 @@ def _create(path: Path, data: bytes) -> None:
         return  # another process was faster: its key is the key
     except OSError as error:
         raise SettingsError(
-            f"{path}: this key cannot be made ({error.strerror}); its directory needs space and must be writable for the agent"
+            f"{path}: this key cannot be made ({error.strerror}); "
+            "its directory needs space and must be writable for the agent"
         ) from error
 
 

@@ -93,10 +93,17 @@ class State(View):
         accepted: str | None = None,
         applied: str | None = None,
         good: str | None = None,
+        rejected: str | None = None,
         pins: Mapping[str, Any] | None = None,
     ) -> None:
         """Note what became of a revision; what is not given stays. `pins` are those of `good`."""
-        revisions = {"attempted": attempted, "accepted": accepted, "applied": applied, "good": good}
+        revisions = {
+            "attempted": attempted,
+            "accepted": accepted,
+            "applied": applied,
+            "good": good,
+            "rejected": rejected,
+        }
         with self._database.transaction() as db:
             for name, revision in revisions.items():
                 if revision is not None:

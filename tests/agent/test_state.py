@@ -276,6 +276,8 @@ def test_an_input_stays_rejected_until_it_is_let_go(state):
     assert (state.rejected("d2"), state.marks().rejected) == (None, C1)
     state.unreject()
     assert (state.rejected("d1"), state.marks().rejected) == (None, None)
+    state.mark(rejected=C3)  # a commit with mistakes has no input that could be remembered
+    assert state.marks().rejected == C3
 
 
 def test_a_round_is_written_ahead_and_settled(state):
