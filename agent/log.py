@@ -49,6 +49,7 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "request.refused": "somebody who is neither root nor the agent's user spoke to the control socket",
         "resumed": "the agent makes changes again",
         "rolled_back": "a commit was unhealthy; the last good state is back",
+        "settings.refused": "the settings were to be read again and have a mistake; the former ones stay",
         "settings.reloaded": "the settings were read again (SIGHUP)",
         "source.recovered": "the repository can be reached again",
         "source.unreachable": "the repository cannot be reached; the last good state is enforced",
@@ -67,7 +68,7 @@ _TERMINAL_CONTROLS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # what
 _COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31"}
 
 
-def configure(*, format: str | None = None, level: str = "info") -> None:
+def configure(format: str | None = None, level: str = "info") -> None:
     """Set up all logging of this process. `format`: json or console; None: console on a terminal, else json.
 
     `level`: debug, info, warning or error. May be called again, when the settings are read anew.

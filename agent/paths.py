@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -78,12 +79,11 @@ class Arming:
 
     def rearm(self, changed: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """After a directory changed places: the repositories and the wanted files that this concerns."""
-        for directory in [d for d in self._armed if d == changed or _within(d, changed)]:
+        for directory in [d for d in self._armed if _within(d, changed)]:
             self._disarm(directory)
         self._arm()
-        repositories = (r for r in self._repositories if r == changed or _within(r, changed) or _within(changed, r))
-        files = (path for path in self._files if path == changed or _within(path, changed))
-        return tuple(sorted(repositories)), tuple(sorted(files))
+        repositories = [r for r in self._repositories if _within(r, changed) or _within(changed, r)]
+        return tuple(sorted(repositories)), tuple(sorted(f for f in self._files if _within(f, changed)))
 
     def close(self) -> None:
         """Let all watches go."""
@@ -166,7 +166,8 @@ class Arming:
             names = self._names.get(directory, _Names())
             itself = path in self._names
             in_refs = any(_within(path, refs) for refs in self._refs)
-        if kind in _WROTE and not name.endswith(".lock") and (in_refs or (names.git and name == "packed-refs")):
+        is_ref = in_refs or (names.git and name == "packed-refs")
+        if is_ref and kind in _WROTE and not name.endswith(".lock"):
             self._deliver(Ref())
         if kind in _CAME_OR_WENT and (itself or name in names.on_the_way):
             self._deliver(Moved(path))
@@ -222,9 +223,11 @@ def _mark_way(wanted: dict[str, _Names], directory: str) -> None:
 
 
 def _git_directory(repository: str) -> str:
-    inner = os.path.join(repository, ".git")
-    return inner if os.path.isdir(inner) else repository
+    from agent.source.local import find_git_directory
+
+    return str(find_git_directory(Path(repository)) or repository)
 
 
 def _within(path: str, directory: str) -> bool:
-    return path.startswith(directory.rstrip("/") + "/")
+    """Whether `path` is `directory` or below it."""
+    return path == directory or path.startswith(directory.rstrip("/") + "/")

@@ -1,0 +1,341 @@
+"""The command line: from words to an answer, and from an answer to text and an exit code.
+
+Whatever costs time to import is imported by the verb that needs it: where an agent answers, this process does no
+more than ask. Answers go to stdout, everything else to stderr.
+"""
+
+# ruff: noqa: T201 (printing is what this file is for)
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from agent import ask, verbs, where
+from agent.progress import Progress
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from agent.settings import Settings
+    from agent.state.view import View
+    from schemas.errors import AgentError
+
+INTERRUPTED = 130
+NOT_READ = 141
+"""128 + SIGPIPE, as a shell would say it."""
+
+_PATIENCE = 2.0
+"""Seconds that a verb which can look for itself waits for an agent that is busy with a pass."""
+
+_FAILED = frozenset({"refused", "invalid", "failed", "rolled_back", "stalled"})
+_HELD = 75
+_REFUSED = 77
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the words say. The answer is the exit code; nothing is raised but SystemExit by a word too many."""
+    words = verbs.parse(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _carry_out(words)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter fails once more when it flushes
+        return NOT_READ
+
+
+def _carry_out(words: Namespace) -> int:
+    try:
+        return _VERBS[words.verb](words)
+    except ask.Refused as error:
+        return _complain(words, error.reason, str(error), error.code)
+    except (BrokenPipeError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        from schemas.errors import AgentError
+
+        if isinstance(error, AgentError):
+            return _complain_of(words, error)
+        if isinstance(error, OSError):
+            return _complain(words, "Error", f"{error.filename or words.verb}: {error.strerror or error}", 1)
+        raise
+
+
+def _complain_of(words: Namespace, error: AgentError) -> int:
+    from agent.control import exit_code
+    from agent.log import redact
+
+    return _complain(words, error.reason, redact(str(error)), exit_code(error))
+
+
+def _complain(words: Namespace, reason: str, message: str, code: int) -> int:
+    from agent.printable import escape_lines
+
+    if words.output == "json":
+        _print_json({"error": {"reason": reason, "message": message, "code": code}})
+    if sys.stderr is not None:
+        print("\n".join(f"prosodist: {line}" for line in escape_lines(message)), file=sys.stderr)
+    return code
+
+
+# --- verbs that the agent answers -----------------------------------------------------------------------------
+
+
+def _reconcile(words: Namespace) -> int:
+    answer = _agent_or_self(words, "reconcile", {"full": words.full})
+    _print(words, answer)
+    return reconcile_code(answer, detailed=words.detailed_exitcode)
+
+
+def _plan(words: Namespace) -> int:
+    answer = _agent_or_self(words, "plan", {})
+    _print(words, answer)
+    return 2 if words.detailed_exitcode and not answer["in_sync"] else 0
+
+
+def _confirm(words: Namespace) -> int:
+    return _with_outcome(words, _agent_or_self(words, "confirm", {}))
+
+
+def _accept(words: Namespace) -> int:
+    return _with_outcome(words, _agent_or_self(words, "accept", {"revision": words.revision}))
+
+
+def _suspend(words: Namespace) -> int:
+    arguments = {"reason": " ".join(words.reason), "seconds": words.seconds, "by": _user()}
+    _print(words, _agent_or_self(words, "suspend", arguments))
+    return 0
+
+
+def _resume(words: Namespace) -> int:
+    _print(words, _agent_or_self(words, "resume", {}))
+    return 0
+
+
+def _with_outcome(words: Namespace, answer: Mapping[str, Any]) -> int:
+    _print(words, answer)
+    return reconcile_code(answer["outcome"], detailed=False) if "outcome" in answer else 0
+
+
+def reconcile_code(outcome: Mapping[str, Any], *, detailed: bool) -> int:
+    """`Outcome.exit_code` of an outcome that came as JSON, without importing what an outcome is made of."""
+    failed = outcome["result"] in _FAILED
+    if outcome["result"] == "refused":
+        return _REFUSED
+    if outcome["held"] and not failed:
+        return _HELD
+    code = (2 if outcome["changes"] else 0) | (4 if failed or outcome["failures"] else 0)
+    return code if detailed else int(bool(code & 4))
+
+
+def _agent_or_self(words: Namespace, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The running agent's answer; where none runs, that of an engine which lives for this one verb."""
+    control_socket, _ = where.control_socket_of(_config(words))
+    with Progress() as progress:
+        try:
+            return ask.ask(control_socket, verb, arguments, progress.say)
+        except ask.NoAgent:
+            from agent import log, loop
+
+            settings = _settings(words)
+            log.configure(settings.log.format, settings.log.level)
+            with loop.single(settings, _config_path(words)) as engine:
+                return engine.answer(verb, arguments, progress.say)
+
+
+# --- verbs that only look: a busy agent need not be waited for ------------------------------------------------
+
+
+def _status(words: Namespace) -> int:
+    answer = _agent_or_view(words, "status", {})
+    pid = ask.running(where.control_socket_of(_config(words))[0])
+    _print(words, {**answer, "agent": {"running": pid is not None, "pid": pid}})
+    return 0
+
+
+def _drift(words: Namespace) -> int:
+    _print(words, _agent_or_view(words, "drift", {}))
+    return 0
+
+
+def _history(words: Namespace) -> int:
+    _print(words, _agent_or_view(words, "history", {"limit": words.limit}))
+    return 0
+
+
+def _agent_or_view(words: Namespace, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    control_socket, state_dir = where.control_socket_of(_config(words))
+    try:
+        return ask.ask(control_socket, verb, arguments, lambda _: None, patience=_PATIENCE)
+    except (ask.NoAgent, ask.NoPatience):
+        from pathlib import Path
+
+        from agent.state import State
+
+        settings = _settings(words)
+        view = State.peek(Path(state_dir))
+        if view is None:
+            return _nothing_yet(verb, settings)
+        with view:
+            return _seen(verb, arguments, settings, view)
+
+
+def _seen(verb: str, arguments: Mapping[str, Any], settings: Settings, view: View) -> dict[str, Any]:
+    from agent import engine
+
+    if verb == "status":
+        return engine.status(settings, view, None)
+    return engine.drift(view) if verb == "drift" else engine.history(view, arguments["limit"])
+
+
+def _nothing_yet(verb: str, settings: Settings) -> dict[str, Any]:
+    """The answer where no agent has ever run."""
+    if verb != "status":
+        return {verb: []}
+    revisions = dict.fromkeys(("attempted", "accepted", "applied", "good", "rejected"))
+    condition = {"type": "Ready", "status": "Unknown", "reason": "NoState", "message": "no agent has run here yet"}
+    return {
+        "host": settings.host,
+        "profile": settings.profile,
+        "repository": str(settings.address),
+        "branch": settings.branch,
+        **revisions,
+        "sync": "Unknown",
+        "health": "Unknown",
+        "suspended": None,
+        "conditions": [condition],
+        "last": None,
+    }
+
+
+# --- verbs of their own ---------------------------------------------------------------------------------------
+
+
+def _run(words: Namespace) -> int:
+    from agent import log
+
+    log.configure()
+    settings = _settings(words)
+    log.configure(settings.log.format, settings.log.level)
+    from agent import loop
+
+    return loop.serve(settings, _config_path(words))
+
+
+def _validate(words: Namespace) -> int:
+    from agent.validate import validate
+
+    mistakes = validate(words.directory, words.host)
+    if words.output == "json":
+        from agent.outcome import mistake_json
+
+        _print_json([mistake_json(mistake) for mistake in mistakes])
+    else:
+        from agent.printable import escape
+
+        for mistake in mistakes:
+            print(escape(str(mistake)))
+    return 1 if mistakes else 0
+
+
+def _kept(words: Namespace) -> int:
+    if (words.id is None) != (words.deed == "list"):
+        text = "list takes no ID" if words.deed == "list" else f"{words.deed}: name an ID"
+        return _complain(words, "Usage", f"kept: {text}; see `prosodist kept --help`", verbs.USAGE)
+    if words.deed == "restore":
+        _print(words, _agent_or_self(words, "restore", {"id": words.id}))
+        return 0
+    from agent.kept import Kept
+
+    settings = _settings(words)
+    kept = Kept(settings.state_dir, settings.age_key)
+    if words.deed == "show":
+        sys.stdout.flush()
+        sys.stdout.buffer.write(kept.show(words.id))
+        sys.stdout.buffer.flush()
+        return 0
+    items = [item.to_json() for item in kept.list()]
+    if words.output == "json":
+        _print_json(items)
+    else:
+        _print(words, {"kept": items})
+    return 0
+
+
+def _version(words: Namespace) -> int:
+    from agent.version import VERSION
+
+    if words.output == "json":
+        _print_json({"version": VERSION})
+    else:
+        print(f"prosodist {VERSION}")
+    return 0
+
+
+_VERBS = {
+    "run": _run,
+    "reconcile": _reconcile,
+    "plan": _plan,
+    "validate": _validate,
+    "status": _status,
+    "drift": _drift,
+    "kept": _kept,
+    "history": _history,
+    "confirm": _confirm,
+    "accept": _accept,
+    "suspend": _suspend,
+    "resume": _resume,
+    "version": _version,
+}
+
+
+# --- settings and output --------------------------------------------------------------------------------------
+
+
+def _config(words: Namespace) -> str:
+    return words.config or where.default_config()
+
+
+def _config_path(words: Namespace) -> Path:
+    from pathlib import Path
+
+    return Path(_config(words)).absolute()
+
+
+def _settings(words: Namespace) -> Settings:
+    from agent.settings import load_settings
+
+    return load_settings(_config(words))
+
+
+def _user() -> str:
+    """Who asks: behind sudo the person, not root."""
+    import pwd
+
+    if os.getuid() == 0 and (name := os.environ.get("SUDO_USER")):
+        return name
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def _print(words: Namespace, answer: Mapping[str, Any]) -> None:
+    if words.output == "json":
+        _print_json(answer)
+        return
+    from agent import report
+
+    report.show(words.verb, answer, on_terminal=sys.stdout is not None and sys.stdout.isatty())
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=2))
