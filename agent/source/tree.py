@@ -1,0 +1,76 @@
+"""The files of one revision, or of a directory, as a mapping from path to `Blob`; read only when asked for."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from schemas.errors import SourceRefused
+from schemas.load import Blob
+
+MOST_FILES = 100_000
+"""A tree of a few kilobytes can name billions of files by naming one subtree over and over."""
+
+
+class Entry(NamedTuple):
+    """One file: what finds its bytes, and what it is."""
+
+    key: str
+    executable: bool
+    link: bool
+
+
+class Tree(Mapping[str, Blob]):
+    """Paths (with /, relative to the root) to blobs. A link's bytes are its target. Submodules are absent."""
+
+    def __init__(self, entries: Mapping[str, Entry], read: Callable[[str], bytes]) -> None:
+        self._entries = entries
+        self._read = read
+
+    def __getitem__(self, path: str) -> Blob:
+        """Raises KeyError when there is none, Temporary when it is there and cannot be read."""
+        entry = self._entries[path]
+        return Blob(data=self._read(entry.key), executable=entry.executable, link=entry.link)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._entries  # Mapping's own would read the file
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def directory_tree(path: Path) -> Tree:
+    """A directory on disk as `prosodist validate DIR` reads it: uncommitted changes too, `.git` left out.
+
+    Sockets, pipes and devices are absent, as they would be in git. Raises SourceRefused when it is no directory.
+    """
+    if not path.is_dir():
+        raise SourceRefused(f"{path}: is no directory", remedy="name the directory that holds hosts/, or go there")
+    root = os.path.abspath(path)
+    entries: dict[str, Entry] = {}
+    for directory, subdirectories, names in os.walk(root):
+        links = [name for name in subdirectories if os.path.islink(os.path.join(directory, name))]
+        subdirectories[:] = sorted(name for name in subdirectories if name != ".git" and name not in links)
+        for name in sorted((*names, *links)):
+            place = os.path.join(directory, name)
+            mode = os.lstat(place).st_mode
+            if name != ".git" and (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+                entries[os.path.relpath(place, root)] = Entry(
+                    key=place, executable=stat.S_ISREG(mode) and bool(mode & 0o100), link=stat.S_ISLNK(mode)
+                )
+        if len(entries) > MOST_FILES:
+            raise SourceRefused(f"{path}: holds over {MOST_FILES} files", remedy="name the directory that holds hosts/")
+    return Tree(entries, _read_file)
+
+
+def _read_file(place: str) -> bytes:
+    if os.path.islink(place):
+        return os.fsencode(os.readlink(place))
+    with open(place, "rb") as file:
+        return file.read()
