@@ -8,6 +8,7 @@ from typing import Any
 
 from agent import version
 from agent.converge import House
+from agent.events import LOG
 from agent.outcome import Outcome, Result, mistake_json, plan_json
 from agent.passes import HELD, REFUSED, STALLED, UNREACHABLE, Passes
 from agent.settings import Settings
@@ -73,7 +74,15 @@ class Engine:
     def reconcile(self, *, full: bool = False) -> Outcome:
         """One pass at a person's word."""
         self.last = self._passes.run(full=full, retry=True)
+        self.rest()
         return self.last
+
+    def rest(self) -> None:
+        """What may wait until a pass is over: let accepted and good outlive the mirror."""
+        try:
+            self.source.save()
+        except AgentError as error:
+            LOG.warning("source.unsaved", reason=str(error))
 
     def _confirm(self) -> dict[str, Any]:
         held = self._house.state.held()

@@ -96,7 +96,7 @@ class _Loop:
             self._full_at = now + self._settings.full_look
         self._say(self._engine.passes.run(full=full))
         self._follow()
-        self._engine.after_pass()
+        self._engine.rest()
 
     def _follow(self) -> None:
         """Watch what is managed now."""
@@ -147,9 +147,8 @@ def _engine(settings: Settings, config: Path) -> Iterator[tuple[Engine, Watch]]:
             renderer=renderer,
             stopping=watch.stopping,
         )
-        source = Source.open(settings, settings.state_dir)
-        if source.mended:
-            events.tell("mirror.mended", level="warning", reason=source.mended)
+        source = Source.from_settings(settings)
+        source.open()
         reader = CommitReader(
             name=settings.host, facts=facts, may_write=place.may_write, may_read=place.may_read
         )

@@ -78,6 +78,8 @@ class Passes:
             outcome = Outcome(result=Result.FAILED, failures=(str(error),))
         finally:
             self._house.renderer.close()
+        for notice in self._source.take_notices():
+            self._house.events.tell("mirror.mended", level="warning", reason=notice)
         outcome = replace(outcome, seconds=self._house.clock() - started)
         self._tell_pass(outcome)
         return outcome
@@ -147,6 +149,7 @@ class Passes:
         holds_prosody = any(change.id.startswith("config:") for change in plan.held)
         if well and not holds_prosody and state.marks().good != target.revision:
             state.mark(good=target.revision)
+            self._source.keep("good", target.revision)
         self._tell_held(target, converged)
         self._watch(converged)
         result = Result.HELD if plan.held else Result.CHANGED if converged.made else Result.IN_SYNC
@@ -240,6 +243,7 @@ class Passes:
         spec = self._spec(tip)
         if tip != accepted or state.marks().accepted != tip:
             state.mark(accepted=tip)
+            self._source.keep("accepted", tip)
             self._anchor.write(tip)
             self._house.events.tell("commit.accepted", revision=tip, **self._source.describe(tip))
         reason = state.rejected(spec.digest)

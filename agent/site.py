@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import os
 import pwd
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -153,5 +154,5 @@ def _candidates() -> tuple[PurePosixPath, ...]:
     """Root takes Prosody from where the system keeps programs; a user from their own PATH as well."""
     if os.geteuid() == 0:
         return local.CANDIDATES
-    own = (PurePosixPath(part) / "prosody" for part in os.environ.get("PATH", "").split(":"))
-    return (*(path for path in own if path.is_absolute()), *local.CANDIDATES)
+    own = shutil.which("prosody")
+    return (PurePosixPath(own), *local.CANDIDATES) if own else local.CANDIDATES
