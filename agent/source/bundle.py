@@ -54,10 +54,8 @@ class Bundle:
             checksum = data[-_CHECKSUM:].hex()
             durable.replace(self._index(checksum), index.read_bytes(), mode=0o600)
         # With a HEAD, a person can `git clone kept.bundle`.
-        lines = [f"{id_} {name}
-" for name, id_ in sorted({**refs, "HEAD": min(refs.items())[1]}.items())]
-        head = _SIGNATURE + "".join(lines).encode() + b"
-"
+        named = {**refs, "HEAD": min(refs.items())[1]}
+        head = _SIGNATURE + "".join(f"{id_} {name}\n" for name, id_ in sorted(named.items())).encode() + b"\n"
         durable.replace(self.path, head + data, mode=0o600)
         for former in self.path.parent.glob("kept-*.idx"):
             if former != self._index(checksum):
