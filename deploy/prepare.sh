@@ -28,7 +28,9 @@ missing_packages() {
     missing=
     find_python >/dev/null || missing="python3-venv"
     for pair in "$@"; do
-        have "${pair%%=*}" || missing="$missing ${pair#*=}"
+        package=${pair#*=}
+        case " $missing " in *" $package "*) continue ;; esac
+        have "${pair%%=*}" || missing="$missing $package"
     done
     # shellcheck disable=SC2086 # one word a package
     set -- $missing

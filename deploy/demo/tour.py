@@ -3,7 +3,8 @@
     tour.py PLACE PROCESS    PLACE/work: the work clone · PLACE/home: what the agent keeps
                              PLACE/prosodist: its command · PLACE/agent.log: its log, JSON lines
 
-PROCESS is the id of the running agent. A step that does not come true within a minute ends the tour with status 1 and says which one.
+PROCESS is the id of the running agent. A step that does not come true within a minute ends the tour with
+status 1 and says which one.
 """
 
 from __future__ import annotations

@@ -22,6 +22,9 @@ CHECKOUT = Path(__file__).parents[2]
 PACKAGES = "ca-certificates,git"
 CARRIED = re.compile(r"PIP_.*|.*_proxy|SSL_CERT_FILE|SSL_CERT_DIR|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|CI", re.IGNORECASE)
 PIP_SETTINGS = ("/etc/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf")
+ENTER = [
+    "unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", str(Path(__file__).parent / "enter.sh"),
+]  # fmt: skip
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
 
@@ -53,10 +56,10 @@ class Tree:
         environment |= {"HOME": home, "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "USER": user}
         if user == "root":
             environment["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-        enter = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", str(Path(__file__).parent / "enter.sh")]
+        inside = ["env", "-i", "-C", self.checkout, *(f"{name}={value}" for name, value in environment.items())]
         ran = subprocess.run(
-            [*enter, str(self.root), user, "env", "-C", self.checkout, *argv],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=environment,
+            [*ENTER, str(self.root), user, *inside, *argv],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
         )  # fmt: skip
         return Ran(status=ran.returncode, output=ran.stdout)
 
@@ -118,11 +121,12 @@ def copy_pip_settings(home: Path) -> None:
 
 
 def pip_directories() -> list[str]:
-    """Directories of this machine that pip's settings name."""
+    """Directories of this machine that pip's settings name; with an index, the files beside it that it links to."""
     texts = [Path(name).expanduser().read_text() for name in PIP_SETTINGS if Path(name).expanduser().exists()]
     texts += [value for name, value in os.environ.items() if name.startswith("PIP_")]
     named = {path for text in texts for path in re.findall(r"(?:file://)?(/[\w./+-]+)", text)}
-    return sorted(path for path in named if Path(path).is_dir() and path != "/")
+    directories = {Path(path) for path in named if path != "/" and Path(path).is_dir()}
+    return sorted({str(path.parent if len(path.parts) > 3 else path) for path in directories})
 
 
 def copy_checkout(target: Path) -> None:
