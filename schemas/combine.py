@@ -42,6 +42,8 @@ class Combiner:
 
     def combine(self, layers: Sequence[Node], shape: Shape) -> Node | None:
         """The nearer over the inherited; None when nothing is left."""
+        if len(layers) == 1 and isinstance(layers[0], Scalar) and layers[0].value is not None:
+            return layers[0]  # most of a document
         run: list[Node] = []  # what still counts: maps that go key by key, or one value
         for layer in layers:
             if isinstance(layer, Scalar) and layer.value is None:
@@ -70,7 +72,7 @@ class Combiner:
             run = self._of_one_kind(run, shape)
         gathered = _gather(run)
         entries: dict[Key, Entry] = {}
-        if shape.scope:
+        if shape.scope and (ENABLED in gathered or DISABLED in gathered):
             entries.update(self._modules(gathered, run))
         for key, found in gathered.items():
             value = self.combine([entry.value for entry in found], shape.below(key))
@@ -84,7 +86,9 @@ class Combiner:
         """`{add, remove}` over a list."""
         items = list(inherited.items) if isinstance(inherited, List) else []
         if not isinstance(inherited, List):
-            self.findings.miss(edit.mark, "no list is inherited here to add to or remove from; write the list itself")
+            self.findings.miss_in_map(
+                edit.mark, "no list is inherited here to add to or remove from; write the list itself"
+            )
         for item in self._items(edit, "remove"):
             left = [other for other in items if plain_data(other) != plain_data(item)]
             if len(left) == len(items):

@@ -15,6 +15,8 @@ class Findings:
 
     _found: dict[tuple[Mark, str], bool] = field(default_factory=dict)
     _refused: set[Mark] = field(default_factory=set)
+    _notation: set[tuple[Mark, str]] = field(default_factory=set)
+    _of_maps: set[tuple[Mark, str]] = field(default_factory=set)
     _whole: bool = True
 
     def add(self, mark: Mark, text: str) -> None:
@@ -28,12 +30,31 @@ class Findings:
     def refuse(self, mark: Mark, text: str) -> None:
         """A mistake of the notation. The value there is doubtful, so nothing else is said about it."""
         self._found[mark, text] = True
+        self._notation.add((mark, text))
+        self.doubt(mark)
+
+    def doubt(self, mark: Mark) -> None:
+        """What stands here may not be what was meant, so only the notation is told of it."""
         self._refused.add(mark)
 
     def break_off(self, mark: Mark, text: str) -> None:
         """The file cannot be read beyond this place."""
         self.refuse(mark, text)
         self._whole = False
+
+    def add_to_map(self, mark: Mark, text: str) -> None:
+        """A mistake of a map as a whole, whose mark in block style is also that of its first key."""
+        self._of_maps.add((mark, text))
+        self.add(mark, text)
+
+    def miss_in_map(self, mark: Mark, text: str) -> None:
+        """Something is not in a map."""
+        self._of_maps.add((mark, text))
+        self.miss(mark, text)
+
+    def is_of_map(self, mark: Mark, text: str) -> bool:
+        """Whether this was said of a map and not of its first key."""
+        return (mark, text) in self._of_maps
 
     def __bool__(self) -> bool:
         return bool(self._found)
@@ -44,11 +65,10 @@ class Findings:
 
     def told(self) -> Iterable[tuple[Mark, str]]:
         """What is worth telling."""
-        first: dict[Mark, str] = {}
         for (mark, text), certain in self._found.items():
             if not certain and not self._whole:
                 continue
-            if mark not in self._refused or first.setdefault(mark, text) == text:
+            if mark not in self._refused or (mark, text) in self._notation:
                 yield mark, text
 
 

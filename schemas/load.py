@@ -18,7 +18,8 @@ from schemas.errors import Mark, Mistake, SpecError
 from schemas.findings import Findings
 from schemas.model import Modeller
 from schemas.names import Names, gather, replace
-from schemas.nodes import Map, Node, find_way
+from schemas.nodes import Key, Map, Node, find_way
+from schemas.notation import quoted
 from schemas.shape import HOST, VALUE
 from schemas.sources import gather_sources
 
@@ -109,5 +110,12 @@ def _mistakes(findings: Findings, documents: Documents) -> Iterator[Mistake]:
     """Each mistake with the way to it, as it is written in its own file."""
     for mark, text in findings.told():
         document = documents[mark.file]
-        way = find_way(document.written, mark) if document is not None and mark.line else None
-        yield Mistake(mark=mark, subject=".".join(str(key) for key in way or ()), text=text)
+        way: tuple[Key, ...] = ()
+        if document is not None and mark.line:
+            way = find_way(document.written, mark, of_map=findings.is_of_map(mark, text))
+        yield Mistake(mark=mark, subject=".".join(map(_printable, way)), text=text)
+
+
+def _printable(key: Key) -> str:
+    """A key as it is; one that would break the line of a log as YAML's double quotes write it."""
+    return str(key) if str(key).isprintable() else quoted(str(key))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -83,7 +84,7 @@ class Modeller:
             known = ", ".join(sorted(words))
             self._findings.add(entry.mark, f"{key} does not belong here; words of ours that do: {known}")
             return False
-        close = nearest(key, words, cutoff=_OPTION_LIKE)
+        close = _misspelled(key, words)
         if close:
             self._findings.add(entry.mark, f"unknown key; write {close}")
         return not close
@@ -106,7 +107,7 @@ class Modeller:
     def _item(self, item: Node, way: Way) -> object:
         self.marks[way] = item.mark
         if isinstance(item, Scalar) and item.value is None:
-            self._findings.add(item.mark, "expected a value, found nothing; take it out of the list")
+            self._findings.refuse(item.mark, "expected a value, found nothing; take it out of the list")
         return self._value(item, way)
 
     def _marked(self, node: Map) -> object:
@@ -134,7 +135,9 @@ class Modeller:
         self, kind: str, loc: tuple[Key, ...], complaint: Mapping[str, Any], root: Node, shape: Shape
     ) -> None:
         mark, node, shape, key = _locate(loc, root, shape)
-        if kind == "ours":
+        if kind == "ours" and isinstance(node, Map) and mark == node.mark:
+            self._findings.add_to_map(mark, str(complaint["ctx"]["text"]))
+        elif kind == "ours":
             self._findings.add(mark, str(complaint["ctx"]["text"]))
         elif kind == "extra_forbidden":
             close = nearest(key, shape.words)
@@ -142,7 +145,9 @@ class Modeller:
         elif kind == "missing":
             missing = str(loc[-1])
             hint = "; write profile: local" if missing == "profile" else ""
-            self._findings.miss(node.mark, f"{missing} is missing{hint}")
+            self._findings.miss_in_map(node.mark, f"{missing} is missing{hint}")
+        elif isinstance(node, Map):
+            self._findings.add_to_map(mark, _expected(kind, complaint, node, shape))
         else:
             self._findings.add(mark, _expected(kind, complaint, node, shape))
 
@@ -164,6 +169,12 @@ def _locate(loc: tuple[Key, ...], root: Node, shape: Shape) -> tuple[Mark, Node,
     if loc and last == str(loc[-1]) and around.model is not None and last not in around.words:
         mark = key_mark
     return mark, node, around, last
+
+
+@lru_cache(maxsize=1024)
+def _misspelled(key: str, words: frozenset[str]) -> str:
+    """The word of ours that this was meant to be. Cached: many hosts have the same few options."""
+    return nearest(key, words, cutoff=_OPTION_LIKE)
 
 
 def _known(shape: Shape) -> str:

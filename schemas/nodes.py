@@ -113,12 +113,15 @@ def plain_data(node: Node) -> object:
             )
 
 
-def find_way(root: Map, mark: Mark) -> tuple[Key, ...] | None:
-    """The keys that lead to what stands at this mark. A list adds nothing: an item's place tells enough."""
+def find_way(root: Map, mark: Mark, *, of_map: bool = False) -> tuple[Key, ...]:
+    """The keys that lead to what stands at this mark. A list adds nothing: an item's place tells enough.
+
+    In block style a map and its first key have one mark; `of_map` tells which of them is meant.
+    """
     waiting: list[tuple[tuple[Key, ...], Node]] = [((), root)]
     while waiting:
         way, node = waiting.pop()
-        if node.mark == mark and way:
+        if node.mark == mark and (of_map or not (isinstance(node, Map) and _first(node) == mark)):
             return way
         if isinstance(node, List):
             waiting += [(way, item) for item in node.items]
@@ -127,7 +130,11 @@ def find_way(root: Map, mark: Mark) -> tuple[Key, ...] | None:
                 if entry.mark == mark:
                     return (*way, key)
                 waiting.append(((*way, key), entry.value))
-    return None
+    return ()
+
+
+def _first(node: Map) -> Mark | None:
+    return next((entry.mark for entry in node.entries.values()), None)
 
 
 # --- text ------------------------------------------------------------------------------------------------
@@ -200,6 +207,7 @@ class _Builder:
         self._open: list[_Open] = []
         self._documents = 0
         self._torn = False
+        self._last: Mark | None = None
         self._tabs = self._lines_with_tabs()
 
     def run(self) -> None:
@@ -214,6 +222,8 @@ class _Builder:
         finally:
             parser.dispose()
         self._torn = bool(self._open)
+        if self.broken and self._last is not None:
+            self._findings.doubt(self._last)
         while self._open:  # what was begun before the file broke off still holds its mistakes and its `extends`
             self._place(self._open.pop().close())
         for line in sorted(self._tabs):
@@ -240,7 +250,7 @@ class _Builder:
                     mark,
                     f"the alias *{event.anchor} may not stand here; write the value, or share it by extends",
                 )
-                self._place(Scalar(mark, None, ""))
+                self._place(Scalar(mark, "", ""))
             case yaml.DocumentStartEvent():
                 return self._document(event)
             case _:
@@ -285,6 +295,7 @@ class _Builder:
                     self._findings.refuse(mark, "the merge key << may not stand here; share values by extends")
                 else:
                     self._findings.refuse(mark, str(error))
+        self._last = mark
         self._place(Scalar(mark, value, event.value))
 
     def _expects_key(self) -> bool:

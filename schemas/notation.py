@@ -54,7 +54,7 @@ def read_plain(text: str) -> Plain:
     if _DECIMAL.fullmatch(text):
         return _decimal(text)
     if _DISPUTED.fullmatch(text):
-        raise Disputed(f"found {text}, which YAML readers read differently; write {_instead(text)}")
+        raise Disputed(f"expected what all YAML readers read alike, found {text}; write {_instead(text)}")
     return text
 
 
@@ -65,7 +65,7 @@ def quoted(text: str) -> str:
 
 def _integer(text: str) -> int:
     if text == "-0":
-        raise Disputed('found -0, which YAML readers read differently; write 0, or "-0" for the text')
+        raise Disputed('expected what all YAML readers read alike, found -0; write 0, or "-0" for the text')
     if len(text) > 17 or abs(int(text)) > LARGEST:
         raise Disputed(f"expected a number up to {LARGEST}, found {shortened(text)}; write it in quotes for the text")
     return int(text)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from pydantic import BaseModel
 
@@ -44,15 +45,19 @@ class Shape:
     @property
     def words(self) -> frozenset[str]:
         """The keys of ours that this place knows."""
-        if self.model is None:
-            return frozenset()
-        return frozenset(self.model.model_fields) - ({"options"} if self.scope else set())
+        return _words(self.model, tuple(self.keys)) if self.model is not None else frozenset()
 
     def below(self, key: str | int) -> Shape:
         """The shape of what stands under this key."""
         if self.things is not None:
             return self.things
         return self.keys.get(key, VALUE) if isinstance(key, str) else VALUE
+
+
+@cache
+def _words(model: type[BaseModel], keys: tuple[str, ...]) -> frozenset[str]:
+    """A model's keys as they are written: `options` gathers what has no word, and `extends` is spent by then."""
+    return frozenset(model.model_fields.keys() - {"options"}).union(keys)
 
 
 VALUE = Shape()
@@ -102,10 +107,11 @@ NOT_YET = frozenset({"version", "package", "plugins"})
 """Words of the language for Prosody's global scope that this version of the program does not know."""
 
 ELSEWHERE = (
-    frozenset({"profile", "extends", "vars", "prune", "prosody", "files", "module", "options"})
-    | Prosody.model_fields.keys()
+    frozenset({"profile", "extends", "vars", "prune", "prosody", "files", "module"})
+    | (Prosody.model_fields.keys() - {"options"})
     | NOT_YET
-) - {"options"}
+    | (set(MARKED) - {"lua"})
+)
 """Words of ours are never the name of a Prosody option; each is refused in a scope that is not its own."""
 
 

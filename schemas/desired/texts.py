@@ -33,8 +33,10 @@ def _found(value: object) -> str:
             return "a list"
         case dict():
             return "a map"
+        case None:
+            return "nothing"
         case _:
-            return "a secret or Lua"
+            return "Lua" if hasattr(value, "lua") else "a secret"
 
 
 def check_text(value: object) -> str:

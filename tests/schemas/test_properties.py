@@ -1,0 +1,227 @@
+"""What holds of every document, found by trying many."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import random
+import time
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError as RuamelError
+
+from schemas.errors import Mark, SpecError
+from schemas.findings import Findings
+from schemas.load import Blob, Facts, load
+from schemas.nodes import List, Map, Node, Scalar, parse
+
+quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+# What a person might type unquoted: the marks that readers disagree on, in every mixture.
+words = st.text(alphabet="0123456789._-+:eExXobtTzZ~=<yYnNoOfF aT", min_size=1, max_size=12)
+near_words = st.sampled_from(
+    [
+        "yes",
+        "NO",
+        "On",
+        "~",
+        "null",
+        "Null",
+        "0x1f",
+        "0b1",
+        "0o7",
+        "1_0",
+        "1e3",
+        "-.INF",
+        ".NaN",
+        "1:30",
+        "2026-11-21",
+        "=",
+        "0.10",
+    ]
+)
+keys = st.text(alphabet="abcdefgh", min_size=4, max_size=6).map(lambda text: "k" + text)
+leaves = st.booleans() | st.integers(-(2**40), 2**40) | st.floats(-1e6, 1e6).map(lambda f: round(f, 3)) | words
+values = st.recursive(
+    leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3), max_leaves=8
+)
+
+
+def data(node: Node) -> Any:
+    match node:
+        case Scalar(value=value):
+            return value
+        case List(items=items):
+            return [data(item) for item in items]
+        case Map(entries=entries):
+            return {key: data(entry.value) for key, entry in entries.items()}
+
+
+def typed(value: Any) -> Any:
+    """So that 1, 1.0 and true are three."""
+    if isinstance(value, dict):
+        return {(type(k).__name__, k): typed(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [typed(v) for v in value]
+    return (type(value).__name__, value)
+
+
+def agrees(text: str) -> None:
+    """If it loads without a mistake, PyYAML and ruamel read the same; either may refuse what we take, never differ."""
+    findings = Findings()
+    root = parse("f", text.encode(), findings)
+    if findings or root is None:
+        return
+    ours = typed(data(root))
+    with contextlib.suppress(yaml.YAMLError):
+        assert typed(yaml.safe_load(text)) == ours
+    with contextlib.suppress(RuamelError):
+        assert typed(YAML(typ="safe", pure=True).load(io.StringIO(text))) == ours
+
+
+@settings(max_examples=800, deadline=None)
+@given(words | near_words)
+def test_what_loads_unquoted_means_the_same_to_every_reader(word: str) -> None:
+    """Alone, in a list, in a flow map and as a key."""
+    agrees(f"key: {word}\n")
+    agrees(f"key: [{word}, x]\n")
+    agrees(f"key: {{sub: {word}}}\n")
+    agrees(f"{word}: value\n")
+    agrees(f"key:\n  - {word}\n")
+
+
+@quick
+@given(st.dictionaries(keys, values, min_size=1, max_size=4), st.booleans())
+def test_what_another_program_writes_is_read_as_it_was_meant(document: dict[str, Any], flow: bool) -> None:
+    """PyYAML quotes what it must; what it leaves open to others is refused, never misread."""
+    text = yaml.safe_dump(document, default_flow_style=flow, allow_unicode=True)
+    findings = Findings()
+    root = parse("f", text.encode(), findings)
+    if not findings:
+        assert root is not None
+        assert typed(data(root)) == typed(document)
+    agrees(text)
+
+
+@quick
+@given(st.binary(max_size=60) | st.text(alphabet="ab:{}[]-?!&*|>'\"%@` \n\t#,", max_size=40).map(str.encode))
+def test_no_bytes_bring_it_down(raw: bytes) -> None:
+    """A document or mistakes, never a traceback."""
+    with pytest.raises(SpecError):
+        load({"hosts/a.yaml": Blob(raw + b"\nno_profile: 1")}, "a", Facts())
+
+
+def shuffled(value: Any, chance: random.Random) -> Any:
+    if isinstance(value, dict):
+        items = [(key, shuffled(inner, chance)) for key, inner in value.items()]
+        chance.shuffle(items)
+        return dict(items)
+    return [shuffled(v, chance) for v in value] if isinstance(value, list) else value
+
+
+def load_options(*layers: dict[str, Any]) -> Any:
+    tree = {f"shared/{n}.yaml": Blob(yaml.safe_dump({"prosody": layer}).encode()) for n, layer in enumerate(layers)}
+    host = {"profile": "local", "extends": list(tree)}
+    tree["hosts/a.yaml"] = Blob(yaml.safe_dump(host).encode())
+    return load(tree, "a", Facts())
+
+
+safe_leaves = st.booleans() | st.integers(-999, 999) | st.text(alphabet="ghijkl", min_size=3, max_size=5)
+safe_values = st.recursive(
+    safe_leaves,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(keys, inner, min_size=1, max_size=3),
+    max_leaves=6,
+)
+scopes = st.dictionaries(keys, safe_values, min_size=1, max_size=4)
+
+
+@quick
+@given(scopes, scopes, st.randoms())
+def test_the_order_of_keys_never_matters(far: dict[str, Any], near: dict[str, Any], chance: random.Random) -> None:
+    """Not to what is wanted, and not to its digest."""
+    first = load_options(far, near)
+    second = load_options(shuffled(far, chance), shuffled(near, chance))
+    assert first.digest == second.digest
+    assert first.host == second.host
+
+
+@quick
+@given(scopes, st.data())
+def test_null_forgets_only_what_was_there(scope: dict[str, Any], draw: st.DataObject) -> None:
+    """The key that it names and nothing else; where there is none, it is a mistake."""
+    gone = draw.draw(st.sampled_from(sorted(scope)))
+    left = load_options(scope, {gone: None}).host.prosody.options
+    rest = {key: value for key, value in scope.items() if key != gone}
+    assert left == load_options(rest).host.prosody.options
+    with pytest.raises(SpecError) as refused:
+        load_options(scope, {"never_said": None})
+    assert [m.subject for m in refused.value.mistakes] == ["prosody.never_said"]
+
+
+@quick
+@given(scopes, scopes)
+def test_a_layer_over_itself_changes_nothing(far: dict[str, Any], near: dict[str, Any]) -> None:
+    """Said twice is said once."""
+    assert load_options(far, near, near).host == load_options(far, near).host
+
+
+HOSTILE = {
+    "brackets": b"a: " + b"[" * 100_000,
+    "braces": b"{a: " * 100_000,
+    "dashes": b"- " * 100_000,
+    "questions": b"? " * 100_000,
+    "laughs": b"".join(b"%c: &%c [%s]\n" % (97 + n, 97 + n, b",".join([b"*%c" % (96 + n)] * 9)) for n in range(1, 20)),
+    "a long number": b"a: " + b"9" * 1_000_000,
+    "tabs": b"a:\n" + b"\tb: 1\n" * 10_000,
+    "a long text": b"a: '" + b"x" * 4_000_000 + b"'",
+    "nul": b"\0" * 1_000_000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_files_cost_little(name: str) -> None:
+    """Each is refused within a second, with a place."""
+    begun = time.process_time()
+    with pytest.raises(SpecError) as refused:
+        load({"hosts/a.yaml": Blob(HOSTILE[name])}, "a", Facts())
+    assert time.process_time() - begun < 1
+    assert all(mistake.mark.line for mistake in refused.value.mistakes)
+
+
+def test_a_file_over_16_mebibytes_is_not_parsed() -> None:
+    """It is refused by its size."""
+    with pytest.raises(SpecError) as refused:
+        load({"hosts/a.yaml": Blob(b"#" * (16 * 2**20 + 1))}, "a", Facts())
+    assert [(m.mark, m.text) for m in refused.value.mistakes] == [
+        (Mark("hosts/a.yaml"), "the file has 16777217 bytes, but may have 16777216; split it by extends")
+    ]
+
+
+def test_other_encodings_are_refused() -> None:
+    """UTF-16, Latin-1; a byte order mark of UTF-8 does no harm."""
+    for raw in ("profile: local".encode("utf-16"), b"profile: local # \xe9"):
+        with pytest.raises(SpecError, match="is not UTF-8"):
+            load({"hosts/a.yaml": Blob(raw)}, "a", Facts())
+    assert load({"hosts/a.yaml": Blob(b"\xef\xbb\xbfprofile: local")}, "a", Facts()).host.profile == "local"
+
+
+def test_a_host_of_a_hundred_lines_loads_in_a_moment() -> None:
+    """The best of some tries: others use this machine too."""
+    lines = ["profile: local", "prosody:", "  virtual_hosts:"]
+    lines += ["    .default: {components: {rooms: {module: muc, name: Rooms of <host>}, up: http_file_share}}"]
+    lines += [f"    h{n}.example.org: {{allow_registration: false}}" for n in range(20)]
+    lines[2:2] = [f"  option_{n}: [a{n}, {{b: {n}}}]" for n in range(30)]
+    lines += ["files:"] + [f'  /srv/f{n}: {{content: "x\\n", mode: "0644"}}' for n in range(45)]
+    tree = {"hosts/a.yaml": Blob("\n".join(lines).encode())}
+
+    def once() -> float:
+        begun = time.process_time()
+        load(tree, "a", Facts())
+        return time.process_time() - begun
+
+    assert min(once() for _ in range(5)) < 0.015
