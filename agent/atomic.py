@@ -144,9 +144,7 @@ def copy(place: Place) -> Copy | None:
         target = os.readlink(place.name, dir_fd=place.directory)
         return _copy_of(place, found, b"", target)
     if not stat.S_ISREG(found.st_mode):
-        raise ActionFailed(
-            f"{place.path}: this is neither a file nor a link and cannot be kept; move it away"
-        )
+        raise ActionFailed(f"{place.path}: this is neither a file nor a link and cannot be kept; move it away")
     content = read(place)
     if content is None:
         raise ActionFailed(f"{place.path}: more than {LARGEST >> 20} MiB are not kept; move it away")
@@ -185,9 +183,7 @@ def sweep(place: Place, keep: Keeper) -> None:
         found = leftover.lstat()
         if found is None or not (stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode)):
             continue  # not made by us, or left there on purpose by `_dispose`
-        original = Place(
-            path=place.path.parent / _original(name), directory=place.directory, name=_original(name)
-        )
+        original = Place(path=place.path.parent / _original(name), directory=place.directory, name=_original(name))
         try:
             left = copy(leftover)
         except ActionFailed:
@@ -203,17 +199,13 @@ def _expect(place: Place, was: Signature | None) -> None:
     """
     found = place.lstat()
     if found is not None and stat.S_ISDIR(found.st_mode):
-        raise ActionFailed(
-            f"{place.path}: a directory is in the way; move it away, or want a directory there"
-        )
+        raise ActionFailed(f"{place.path}: a directory is in the way; move it away, or want a directory there")
     if (None if found is None else signature(found)) != was:
         raise _stale(place)
 
 
 def _stale(place: Place) -> Stale:
-    return Stale(
-        f"{place.path}: somebody changed it after it was looked at; nothing was done, it is looked at again"
-    )
+    return Stale(f"{place.path}: somebody changed it after it was looked at; nothing was done, it is looked at again")
 
 
 def _commit(place: Place, temporary: str, was: Signature | None, keep: Keeper) -> None:

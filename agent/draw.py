@@ -80,9 +80,7 @@ def draw_pair(names: tuple[str, ...], *, days: int, now: float) -> tuple[bytes, 
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(label) for label in labels]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(
-            x509.ExtendedKeyUsage(
-                [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-            ),  # s2s is both
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),  # s2s is both
             critical=False,
         )
         .sign(key, hashes.SHA256())
@@ -97,6 +95,4 @@ def _to_ascii(name: str) -> str:
     try:
         return name.encode("idna").decode("ascii")
     except UnicodeError:
-        raise ActionFailed(
-            f"certificate: {name!r} is no domain name; write one such as example.org"
-        ) from None
+        raise ActionFailed(f"certificate: {name!r} is no domain name; write one such as example.org") from None

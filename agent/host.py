@@ -5,16 +5,16 @@ plan.
 from __future__ import annotations
 
 import os
-import signal
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Any, TypeVar, assert_never
 
-from agent import atomic, draw, processes
+from agent import atomic, draw, living, processes
 from agent.atomic import Copy, Dress, Keeper
 from agent.fence import Fence, Place, failure, reach
+from agent.spawned import Spawned
 from agent.users import group_name, group_number, user_name, user_number
 from reconcilers.contract import Completed, FileInfo, Process
 from schemas.errors import ActionFailed, Temporary
@@ -67,7 +67,7 @@ class LocalHost:
         self._recall = recall
         self._forget = forget
         self._clock = clock
-        self._children = processes.Children()
+        self._spawned = Spawned(fence=fence, remember=remember, recall=recall, forget=forget)
         self._written: dict[PurePosixPath, Signature | None] = {}
         self._swept: set[tuple[int, int]] = set()
 
@@ -102,13 +102,13 @@ class LocalHost:
 
     def process(self, pid: int) -> Process | None:
         """The living process with this number; a zombie is dead."""
-        self._children.reap()
-        return processes.living(pid)
+        self._spawned.reap()
+        return living.living(pid)
 
     def find(self, argv: tuple[str, ...]) -> tuple[Process, ...]:
         """Every living process whose arguments end in these."""
-        self._children.reap()
-        return processes.find(argv)
+        self._spawned.reap()
+        return living.find(argv)
 
     def recall(self, id_: str) -> Record | None:
         """What was remembered under this id."""
@@ -156,11 +156,11 @@ class LocalHost:
             case Run():
                 _run(action)
             case Spawn():
-                self._spawn(action)
+                self._spawned.spawn(action)
             case Stop():
-                self._stop(action)
+                self._spawned.stop(action)
             case Signal():
-                self._signal(action)
+                self._spawned.signal(action)
             case Make():
                 self._make(action)
             case ChoosePorts():
@@ -243,68 +243,6 @@ class LocalHost:
         kept = self._look(action.path, atomic.copy)
         if kept is not None:
             self._keep(kept, action.why)
-
-    def _spawn(self, action: Spawn) -> None:
-        """Two Prosodies would take each other's socket, so one that lives already is adopted: an agent that
-        was killed between start and record has left it.
-        """
-        user = action.user or user_name(os.geteuid())
-        living = next((process for process in self.find(action.argv) if process.user == user), None)
-        if living is not None:
-            pid, started = living.pid, living.started
-        else:
-            log = None if action.log is None else self._open_log(action.log, action.user)
-            try:
-                pid, started = self._children.start(action.argv, user=action.user, log=log, umask=action.umask)
-            except Temporary as error:
-                raise ActionFailed(str(error)) from error
-            finally:
-                if log is not None:
-                    os.close(log)
-        self._remember(action.id, {"pid": pid, "started": started, "boot": processes.boot()})
-
-    def _open_log(self, path: PurePosixPath, user: str | None) -> int:
-        """The log to append to, made 0640 for its user. Raises ActionFailed when something else than a file
-        is there.
-        """
-        uid = user_number(user)
-        self._fence.check(path)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-        try:
-            with reach(path, self._fence.real(path)) as place:
-                try:
-                    log = os.open(place.name, flags | os.O_CREAT | os.O_EXCL, 0o640, dir_fd=place.directory)
-                except FileExistsError:
-                    log = os.open(place.name, flags, dir_fd=place.directory)
-                else:
-                    os.fchown(log, uid, -1)
-                    os.fchmod(log, 0o640)
-        except OSError as error:
-            raise failure(path, error) from error
-        found = os.fstat(log)
-        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:  # a second name may be that of a file of root's
-            os.close(log)
-            raise ActionFailed(f"{path}: a log is wanted and this is no file with this one name; move it away")
-        os.set_blocking(log, True)
-        return log
-
-    def _stop(self, action: Stop) -> None:
-        if process := self._remembered(action.id):
-            processes.stop(*process, timeout=action.timeout)
-        self._children.reap()
-        self._forget(action.id)
-
-    def _signal(self, action: Signal) -> None:
-        process = self._remembered(action.id)
-        if process is None or not processes.send(*process, signal.Signals[f"SIG{action.name}"]):
-            raise ActionFailed(f"{action.id}: it does not live, so no {action.name} was sent; start it first")
-
-    def _remembered(self, id_: str) -> tuple[int, int] | None:
-        """pid and start time of a process; None when nothing is remembered, or of an earlier boot."""
-        record = self._recall(id_)
-        if record is None or record.value.get("boot", processes.boot()) != processes.boot():
-            return None
-        return int(record.value["pid"]), int(record.value["started"])
 
     def _make(self, action: Make) -> None:
         parameters = dict(action.parameters)

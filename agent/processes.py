@@ -1,8 +1,7 @@
-"""Processes: run one to its end, start one that stays, find it again, end it.
+"""Programs: run one to its end, or start one that stays.
 
 The only module that imports subprocess. Every program is named by its absolute path, gets a clean
-environment, `/` to stand in, no descriptor of ours and never a shell. A process is named by pid *and* start
-time, and signalled through a descriptor (pidfd), so that no stranger who got its number is ever hit.
+environment, `/` to stand in, no descriptor of ours and never a shell.
 """
 
 from __future__ import annotations
@@ -11,19 +10,17 @@ import contextlib
 import functools
 import os
 import pwd
-import select
 import selectors
 import signal
 import stat
 import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO
 
-from agent.users import user_name
-from reconcilers.contract import Completed, Process
-from schemas.errors import ActionFailed, Temporary
+from agent.living import start_time
+from reconcilers.contract import Completed
+from schemas.errors import Temporary
 
 ENVIRONMENT = {"LANG": "C.UTF-8", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
@@ -34,10 +31,6 @@ _GRACE = 0.25
 """Seconds for which we go on reading when a program has ended and a child of its own still holds its
 stdout.
 """
-
-
-_KILL_PATIENCE = 5.0
-"""Seconds for which the kernel may take down a process that was killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,73 +103,15 @@ class Children:
         self.reap()
         child = _popen(argv, argv[0], user=user, log=log, umask=umask)
         self._started[child.pid] = child
-        fields = _stat_fields(child.pid)
-        assert fields is not None  # it is ours and not reaped yet: dead or alive, the kernel still knows it
-        return child.pid, int(fields[_STARTED])
+        when = start_time(child.pid)
+        assert when is not None  # it is ours and not reaped yet: dead or alive, the kernel still knows it
+        return child.pid, when
 
     def reap(self) -> None:
         """Take leave of those that have ended, so that no zombie stays."""
         for pid, child in tuple(self._started.items()):
             if child.poll() is not None:
                 del self._started[pid]
-
-
-def living(pid: int) -> Process | None:
-    """The living process with this number; a zombie is dead. Costs some 0.05 ms."""
-    fields = _stat_fields(pid)
-    if fields is None or fields[_STATE] in _DEAD:
-        return None
-    argv = _argv(pid)
-    uid = _effective_uid(pid)
-    if argv is None or uid is None:
-        return None
-    return Process(pid=pid, started=int(fields[_STARTED]), argv=argv, user=user_name(uid))
-
-
-def started(pid: int) -> int | None:
-    """The start time of a living process, and no more: for those who only compare it."""
-    fields = _stat_fields(pid)
-    return None if fields is None or fields[_STATE] in _DEAD else int(fields[_STARTED])
-
-
-def find(argv: tuple[str, ...]) -> tuple[Process, ...]:
-    """Every living process whose arguments end in these: `lua5.4 /usr/bin/prosody -F` is a
-    `/usr/bin/prosody -F`.
-    """
-    return tuple(_find(argv))
-
-
-def send(pid: int, when: int, number: signal.Signals) -> bool:
-    """Send the process `pid` that was started at `when` a signal; False when it has ended. Another is let be.
-
-    Raises ActionFailed when we may not.
-    """
-    with _holding(pid, when) as descriptor:
-        return descriptor is not None and _send(descriptor, pid, number)
-
-
-def stop(pid: int, when: int, *, timeout: float) -> None:
-    """End the process `pid` that was started at `when`: TERM, and KILL after `timeout` seconds. Another is let be.
-
-    Raises ActionFailed when we may not, or when even KILL does not end it.
-    """
-    with _holding(pid, when) as descriptor:
-        if descriptor is None:
-            return
-        for number, patience in ((signal.SIGTERM, timeout), (signal.SIGKILL, _KILL_PATIENCE)):
-            if not _send(descriptor, pid, number) or _has_ended(descriptor, patience):
-                return
-        raise ActionFailed(f"process {pid}: it outlives SIGKILL; see what it waits for in /proc/{pid}/stack")
-
-
-@functools.cache
-def boot() -> str:
-    """This boot of the kernel: pids and start times of another one mean nothing."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
 
 
 # --- starting ---------------------------------------------------------------------------------------------
@@ -348,98 +283,3 @@ def _kill_group(child: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
-
-
-# --- /proc (proc(5)) --------------------------------------------------------------------------------------
-
-_STATE, _STARTED = 0, 19
-"""Fields 3 and 22 of /proc/PID/stat, counted from after the name."""
-
-_DEAD = (b"Z", b"X", b"x")
-
-
-def _proc(pid: int, name: str) -> bytes | None:
-    try:
-        descriptor = os.open(f"/proc/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        chunks = []
-        while chunk := os.read(descriptor, 65536):
-            chunks.append(chunk)
-        return b"".join(chunks)
-    except OSError:
-        return None  # it ended while it was read
-    finally:
-        os.close(descriptor)
-
-
-def _stat_fields(pid: int) -> list[bytes] | None:
-    """What follows the name, which may itself hold blanks and brackets."""
-    text = _proc(pid, "stat")
-    return text.rpartition(b")")[2].split() if text else None
-
-
-def _argv(pid: int) -> tuple[str, ...] | None:
-    text = _proc(pid, "cmdline")
-    if text is None:
-        return None
-    return tuple(os.fsdecode(word) for word in text.removesuffix(b"\0").split(b"\0"))
-
-
-def _effective_uid(pid: int) -> int | None:
-    text = _proc(pid, "status")
-    if not text:
-        return None
-    return int(text.partition(b"\nUid:")[2].split(maxsplit=2)[1])
-
-
-def _owner(pid: int) -> str:
-    uid = _effective_uid(pid)
-    return "its owner" if uid is None else user_name(uid)
-
-
-def _find(argv: tuple[str, ...]) -> Iterator[Process]:
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            words = _argv(int(name))
-            if words and words[-len(argv) :] == argv and (process := living(int(name))):
-                yield process
-
-
-@contextlib.contextmanager
-def _holding(pid: int, when: int) -> Iterator[int | None]:
-    """A descriptor of this very process; None when it lives no more.
-
-    The start time is looked at once the descriptor is open: from then on the descriptor is of this process or of
-    none, whoever gets its number.
-    """
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        yield None
-        return
-    try:
-        yield descriptor if started(pid) == when else None
-    finally:
-        os.close(descriptor)
-
-
-def _send(pidfd: int, pid: int, number: signal.Signals) -> bool:
-    try:
-        signal.pidfd_send_signal(pidfd, number)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        owner = _owner(pid)
-        raise ActionFailed(f"process {pid}: the agent's user may not signal it; do that as {owner}") from None
-    return True
-
-
-def _has_ended(pidfd: int, timeout: float) -> bool:
-    """Wait for the end of a process, ours or not. A pidfd becomes readable when the process is dead, reaped
-    or not.
-    """
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(timeout * 1000))

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TypeVar
 
-from agent import processes
+from agent.living import boot, started
 from reconcilers.contract import Completed, FileInfo, Process, Reader
 from schemas.record import Record
 
@@ -57,10 +57,10 @@ class Proof:
         """Whether every question of the trace would be answered as it was. Costs an lstat for each path."""
         return (
             self.ripe_at is None
-            and self.boot == processes.boot()
+            and self.boot == boot()
             and (self.was_due is None or now >= self.was_due)
             and (self.next_due is None or now < self.next_due)
-            and all(processes.started(pid) == started for pid, started in self.living)
+            and all(started(pid) == when for pid, when in self.living)
             and all(_record(host.recall(id_)) == record for id_, record in self.records)
             and all(_way(path) == seen for path, seen in self.ways)
             and all(_numbers(path) == seen for path, seen in self.paths)
@@ -120,7 +120,7 @@ class Tracer:
             living=tuple(self._living.items()),
             was_due=self._was_due,
             next_due=self._next_due,
-            boot=processes.boot(),
+            boot=boot(),
             ripe_at=self._ripe_at,
         )
 

@@ -34,9 +34,7 @@ def user_number(name: str | None) -> int:
     except KeyError:
         if name.isdecimal():
             return int(name)
-        raise ActionFailed(
-            f"user {name}: there is none on this host; create it, or name another owner"
-        ) from None
+        raise ActionFailed(f"user {name}: there is none on this host; create it, or name another owner") from None
 
 
 def group_number(name: str | None) -> int:
@@ -50,9 +48,7 @@ def group_number(name: str | None) -> int:
     except KeyError:
         if name.isdecimal():
             return int(name)
-        raise ActionFailed(
-            f"group {name}: there is none on this host; create it, or name another group"
-        ) from None
+        raise ActionFailed(f"group {name}: there is none on this host; create it, or name another group") from None
 
 
 @functools.lru_cache(maxsize=256)
