@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -12,7 +11,7 @@ from reconcilers.contract import FileInfo, Prosody, Reader, Site
 from reconcilers.luatext import quote
 from reconcilers.mainfile import HEADER, MainFile, Revealed, render_main, render_template
 from reconcilers.parsed import Parsed, Refusal, parse
-from reconcilers.ports import chosen_ports, known_ports, wanted_names
+from reconcilers.ports import chosen_ports, known_ports
 from reconcilers.profiles import implied_modules, supplied_options
 from reconcilers.render import variables
 from schemas.desired import Generated, HostFile, HostSpec, Lua
@@ -311,35 +310,6 @@ def _foreign(reader: Reader, spec: HostSpec, site: Site, prosody: Prosody, text:
         where = f"{site.paths.config}:{said.line}" if said.line else str(site.paths.config)
         raise Temporary(f"{where}: Prosody cannot load what lies there; put it right")
     return said
-
-
-def parse_error(reader: Reader, site: Site, path: PurePosixPath) -> str:
-    """Why Prosody's loader refuses the staged file at `path`, as `path:line: words`; empty when it loads it."""
-    text = reader.read(path)
-    if site.prosody is None or text is None:
-        return f"{path}: there is nothing to read"
-    (said,) = parse(reader, site, site.prosody, text, at=path).texts
-    return f"{path}:{said.line}: {said.text}" if isinstance(said, Refusal) else ""
-
-
-def origin_of(spec: HostSpec, site: Site, told: str) -> Mark | None:
-    """Where in the repository the line was said that a message names as `<configuration>:<line>:`."""
-    prosody = spec.host.prosody
-    found = re.search(r"prosody\.cfg\.lua:(\d+):", told)
-    if prosody is None or found is None:
-        return None
-    if prosody.template is not None:
-        return Mark(prosody.template)
-    ports = dict.fromkeys(wanted_names(spec, site), 0)
-    references = {ref for _, options in _scopes(spec) for ref in secrets.references(options)}
-    # any port and any secret will do: each takes one line, whatever it is
-    main = render_main(
-        spec,
-        supplied_options(site, prosody, ports),
-        implied_modules(site, prosody),
-        dict.fromkeys(references, Secret("")),
-    )
-    return main.origin(int(found[1]))
 
 
 def explain(main: MainFile, refusal: Refusal, spec: HostSpec) -> Mistake:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from schemas.desired import Lua
 from schemas.secret import Secret
@@ -80,10 +80,9 @@ def _render(value: object, indent: str, depth: int) -> str:
         case Lua():
             return _expression(value.lua, indent)
         case Mapping():
-            entries = [_entry(key, item, indent, depth) for key, item in value.items()]
-            return _table(entries, indent, value.values())
+            return _table([_entry(key, item, indent, depth) for key, item in value.items()], indent)
         case tuple() | list():
-            return _table([_render(item, indent + "\t", depth + 1) for item in value], indent, value)
+            return _table([_render(item, indent + "\t", depth + 1) for item in value], indent)
         case _:
             raise ValueError(f"a {type(value).__name__} has no form in Lua")
 
@@ -118,13 +117,11 @@ def _entry(key: object, item: object, indent: str, depth: int) -> str:
     raise ValueError(f"a {type(key).__name__} is no key of a Lua table; write a text or an integer")
 
 
-def _table(entries: list[str], indent: str, items: Iterable[object]) -> str:
-    """On one line when it fits; never with a secret in it, so that no length of a secret changes the layout."""
+def _table(entries: list[str], indent: str) -> str:
     if not entries:
         return "{}"
     line = "{ " + ", ".join(entries) + " }"
-    is_short = len(indent) + len(line) <= _WIDTH and "\n" not in line
-    if is_short and not any(isinstance(item, Secret) for item in items):
+    if len(indent) + len(line) <= _WIDTH and "\n" not in line:
         return line
     inner = indent + "\t"
     return "{\n" + "".join(f"{inner}{entry},\n" for entry in entries) + indent + "}"
