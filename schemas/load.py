@@ -18,7 +18,7 @@ from schemas.errors import Mark, Mistake, SpecError
 from schemas.findings import Findings
 from schemas.model import Modeller
 from schemas.names import Names, gather, replace
-from schemas.nodes import Key, Map, Node, find_way
+from schemas.nodes import Key, Map, Node, Ways
 from schemas.notation import quoted
 from schemas.shape import HOST, VALUE
 from schemas.sources import gather_sources
@@ -108,11 +108,13 @@ def _spec(tree: Tree, name: str, combined: tuple[Map, Combiner], facts: Facts, f
 
 def _mistakes(findings: Findings, documents: Documents) -> Iterator[Mistake]:
     """Each mistake with the way to it, as it is written in its own file."""
+    ways: dict[str, Ways | None] = {}
     for mark, text in findings.told():
-        document = documents[mark.file]
-        way: tuple[Key, ...] = ()
-        if document is not None and mark.line:
-            way = find_way(document.written, mark, of_map=findings.is_of_map(mark, text))
+        if mark.file not in ways:
+            document = documents[mark.file]
+            ways[mark.file] = Ways(document.written) if document is not None else None
+        known = ways[mark.file]
+        way = known.to(mark, of_map=findings.is_of_map(mark, text)) if known is not None else ()
         yield Mistake(mark=mark, subject=".".join(map(_printable, way)), text=text)
 
 

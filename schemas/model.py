@@ -11,12 +11,11 @@ from pydantic import BaseModel, ValidationError
 from schemas.desired import Generated, HostFile, Lua
 from schemas.errors import Mark
 from schemas.findings import Findings, nearest
-from schemas.nodes import Entry, Key, List, Map, Node, Scalar, describe
+from schemas.nodes import Entry, Key, List, Map, Node, Scalar, Way, describe
 from schemas.notation import quoted, shortened
 from schemas.shape import ELSEWHERE, MARKED, NOT_YET, Shape, is_marked
 
 M = TypeVar("M", bound=BaseModel)
-Way = tuple[Key, ...]
 
 _MODELS: Mapping[str, type[HostFile] | type[Generated] | type[Lua]] = {
     "host_file": HostFile,

@@ -22,6 +22,7 @@ LARGEST_FILE = 16 * 2**20
 DEEPEST = 32
 
 Key: TypeAlias = "str | int"
+Way: TypeAlias = tuple[Key, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,28 +114,30 @@ def plain_data(node: Node) -> object:
             )
 
 
-def find_way(root: Map, mark: Mark, *, of_map: bool = False) -> tuple[Key, ...]:
-    """The keys that lead to what stands at this mark. A list adds nothing: an item's place tells enough.
+class Ways:
+    """Which keys lead to a mark, for one document. A list adds nothing: an item's place tells enough.
 
     In block style a map and its first key have one mark; `of_map` tells which of them is meant.
     """
-    waiting: list[tuple[tuple[Key, ...], Node]] = [((), root)]
-    while waiting:
-        way, node = waiting.pop()
-        if node.mark == mark and (of_map or not (isinstance(node, Map) and _first(node) == mark)):
-            return way
-        if isinstance(node, List):
-            waiting += [(way, item) for item in node.items]
-        elif isinstance(node, Map):
-            for key, entry in node.entries.items():
-                if entry.mark == mark:
-                    return (*way, key)
-                waiting.append(((*way, key), entry.value))
-    return ()
 
+    def __init__(self, root: Map) -> None:
+        self._maps: dict[Mark, Way] = {}
+        self._rest: dict[Mark, Way] = {}
+        waiting: list[tuple[Way, Node]] = [((), root)]
+        while waiting:
+            way, node = waiting.pop()
+            (self._maps if isinstance(node, Map) else self._rest).setdefault(node.mark, way)
+            if isinstance(node, List):
+                waiting += [(way, item) for item in node.items]
+            elif isinstance(node, Map):
+                for key, entry in node.entries.items():
+                    self._rest[entry.mark] = (*way, key)
+                    waiting.append(((*way, key), entry.value))
 
-def _first(node: Map) -> Mark | None:
-    return next((entry.mark for entry in node.entries.values()), None)
+    def to(self, mark: Mark, *, of_map: bool) -> Way:
+        """Empty where nothing of the document stands."""
+        first, second = (self._maps, self._rest) if of_map else (self._rest, self._maps)
+        return first[mark] if mark in first else second.get(mark, ())
 
 
 # --- text ------------------------------------------------------------------------------------------------

@@ -179,6 +179,7 @@ HOSTILE = {
     "a long number": b"a: " + b"9" * 1_000_000,
     "tabs": b"a:\n" + b"\tb: 1\n" * 10_000,
     "a long text": b"a: '" + b"x" * 4_000_000 + b"'",
+    "many mistakes": b"profile: local\nprosody:\n" + b"".join(b"  k%d: yes\n" % n for n in range(10_000)),
     "nul": b"\0" * 1_000_000,
 }
 
