@@ -11,7 +11,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 _LONGEST_ADDRESS = 107
@@ -55,7 +55,8 @@ def ask(
     with connect(socket_path) as connection:
         connection.settimeout(patience)
         try:
-            connection.sendall(json.dumps({"verb": verb, **arguments}).encode() + b"\n")
+            with suppress(BrokenPipeError):  # whoever turns us away has said why
+                connection.sendall(json.dumps({"verb": verb, **arguments}).encode() + b"\n")
             return _final(_lines(connection), on_progress)
         except TimeoutError as error:
             raise NoPatience(f"the agent: has not answered within {patience} s") from error

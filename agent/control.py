@@ -120,33 +120,28 @@ class Server:
                     return
                 threading.Event().wait(0.1)  # out of descriptors: somebody else may give one back
                 continue
-            if self._free.acquire(blocking=False):
+            if not self._free.acquire(blocking=False):
+                _turn_away(connection, "Busy", f"the agent: {_CONNECTIONS} others are asking; try again")
+                continue
+            try:
                 threading.Thread(target=self._converse, args=(connection,), name="client", daemon=True).start()
-            else:
-                with connection, contextlib.suppress(OSError):
-                    connection.settimeout(0)
-                    _send(
-                        connection,
-                        _error("Busy", f"the agent: {_CONNECTIONS} others are asking; try again", 1),
-                    )
+            except RuntimeError:  # the host has no more threads to give
+                self._free.release()
+                _turn_away(connection, "Busy", "the agent: this host has no thread left; try again")
 
     def _converse(self, connection: socket.socket) -> None:
         try:
             with connection:
                 _, uid = ask.credentials(connection)
-                connection.settimeout(_WRITE_SECONDS)
                 if uid not in (0, os.geteuid()):
                     LOG.warning("request.refused", reason=f"user {uid} is neither root nor the agent's own")
-                    _send(
-                        connection,
-                        _error("Forbidden", "only root and the agent's own user may ask the agent", 1),
-                    )
+                    _turn_away(connection, "Forbidden", "only root and the agent's own user may ask the agent")
                     return
                 request = _read_request(connection)
                 if isinstance(request, Request):
                     self._relay(request, connection)
                 else:
-                    _send(connection, request)
+                    _turn_away(connection, "BadRequest", request)
         except OSError:
             return  # the client is gone or does not read
         finally:
@@ -181,24 +176,31 @@ def _error(reason: str, message: str, code: int) -> dict[str, Any]:
     return {"error": {"reason": reason, "message": redact(message), "code": code}}
 
 
-def _read_request(connection: socket.socket) -> Request | dict[str, Any]:
-    """The request, or the reply that refuses it."""
+def _read_request(connection: socket.socket) -> Request | str:
+    """The request, or what is wrong with it."""
     connection.settimeout(_READ_SECONDS)
     line = bytearray()
     while not line.endswith(b"\n"):
         part = connection.recv(4096)
         line += part
         if not part or len(line) > _LONGEST_REQUEST:
-            return _error("BadRequest", f"a request: one line of JSON, of at most {_LONGEST_REQUEST} bytes", 1)
+            return f"a request: one line of JSON, of at most {_LONGEST_REQUEST} bytes"
     connection.settimeout(_WRITE_SECONDS)
     try:
         arguments = json.loads(line)
         verb = arguments.pop("verb")
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
-        return _error("BadRequest", 'a request: a JSON object with a "verb", as {"verb": "plan"}', 1)
-    if not isinstance(verb, str):
-        return _error("BadRequest", "a request: its verb is a text", 1)
-    return Request(verb=verb, arguments=arguments)
+        return 'a request: a JSON object with a "verb", as {"verb": "plan"}'
+    return Request(verb=verb, arguments=arguments) if isinstance(verb, str) else "a request: its verb is a text"
+
+
+def _turn_away(connection: socket.socket, reason: str, message: str) -> None:
+    """Say why and close, without waiting. What was sent is read first: unread, it would cost the client our words."""
+    with connection, contextlib.suppress(OSError):
+        connection.settimeout(0)
+        _send(connection, _error(reason, message, 1))
+        connection.shutdown(socket.SHUT_RD)
+        connection.recv(2 * _LONGEST_REQUEST)
 
 
 def _send(connection: socket.socket, reply: Mapping[str, Any]) -> None:

@@ -31,6 +31,7 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "change.made": "one object was created, changed, removed or released",
         "commit.accepted": "a commit descends from the former one and has no mistake for this host",
         "commit.refused": "a commit was not taken; said once, with every mistake and its file:line:column",
+        "config.checked": "prosodyctl has remarks about the configuration that is about to be used",
         "confirmed": "a person confirmed the plan that was held",
         "drift.appeared": "an object is no longer as it was last applied",
         "drift.changed": "an open drift looks different now",
@@ -53,6 +54,7 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "settings.reloaded": "the settings were read again (SIGHUP)",
         "source.recovered": "the repository can be reached again",
         "source.unreachable": "the repository cannot be reached; the last good state is enforced",
+        "source.unsaved": "the accepted and the good revision could not be saved beside the mirror",
         "stalled": "neither forward nor back works; a person must act",
         "suspended": "the agent looks and reports, and changes nothing",
     }
