@@ -345,3 +345,14 @@ def test_unused_blobs_are_not_read() -> None:
     tree = Lazy({"hosts/a.yaml": Blob(b"profile: local"), "hosts/b.yaml": Blob(b"["), "big": Blob(b"x")})
     load(tree, "a", FACTS)
     assert asked == {"hosts/a.yaml"}
+
+
+def test_a_host_taken_away_and_said_anew_extends_its_bodies() -> None:
+    """Null forgets what files said of it, and not what bodies give to every host."""
+    prosody = read(
+        "extends: [shared/x.yaml, shared/z.yaml]\nprosody: {virtual_hosts: {h.x: {c: 3}}}",
+        shared_x="prosody: {virtual_hosts: {.default: {a: 1}, h.x: {b: 2}}}",
+        shared_z="prosody: {virtual_hosts: {h.x: null}}",
+    ).host.prosody
+    assert prosody is not None
+    assert prosody.virtual_hosts["h.x"].options == {"a": 1, "c": 3}
