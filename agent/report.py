@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -186,19 +187,16 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
 
 
 def _print_table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """For a terminal: with a heading."""
+    first, *rest = _columns((heads, *rows))
+    print(_bold(first), *rest, sep="\n")  # noqa: T201: the answer itself
 
-    table = Table(*heads, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*map(Text, row))  # Text: no markup in what comes from a repository
-    Console().print(table)
+
+def _bold(line: str) -> str:
+    return line if os.environ.get("NO_COLOR") else f"\x1b[1m{line}\x1b[0m"
 
 
 def _coloured(line: str) -> str:
-    import os
-
     colour = _COLOURS.get(line.lstrip()[:1])
     return f"\x1b[{colour}m{line}\x1b[0m" if colour and not os.environ.get("NO_COLOR") else line
 
