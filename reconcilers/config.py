@@ -12,7 +12,7 @@ from reconcilers.luatext import quote
 from reconcilers.mainfile import HEADER, MainFile, Revealed, render_main, render_template
 from reconcilers.parsed import Parsed, Refusal, parse
 from reconcilers.ports import chosen_ports, known_ports
-from reconcilers.profiles import implied_modules, supplied_options
+from reconcilers.profiles import supplied_options
 from reconcilers.render import variables
 from schemas.desired import Generated, HostFile, HostSpec, Lua
 from schemas.errors import Mark, Mistake, SpecError, Temporary
@@ -50,7 +50,7 @@ def candidate(reader: Reader, spec: HostSpec, site: Site) -> MainFile | Wait | N
     prosody = spec.host.prosody
     if prosody is None:
         return None
-    id_ = _id(site)
+    id_ = object_id(site)
     if site.prosody is None:
         why = "Prosody is not installed; install it"
         return Wait(id=id_, why=why, until=PathChanges(PurePosixPath("/usr/bin/prosody")))
@@ -65,7 +65,7 @@ def candidate(reader: Reader, spec: HostSpec, site: Site) -> MainFile | Wait | N
     revealed = _reveal(reader, spec, site)
     if isinstance(revealed, Wait):
         return replace(revealed, id=id_)
-    return render_main(spec, supplied_options(site, prosody, chosen), implied_modules(site, prosody), revealed)
+    return render_main(spec, supplied_options(site, prosody, chosen), revealed)
 
 
 def _reveal(reader: Reader, spec: HostSpec, site: Site) -> Revealed | Wait:
@@ -112,7 +112,7 @@ def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Si
 
 def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> Iterator[Verdict]:
     """One verdict on the one file."""
-    ours = owned.get(_id(site))
+    ours = owned.get(object_id(site))
     if isinstance(have.candidate, Wait):
         yield have.candidate
     elif have.candidate is not None:
@@ -121,7 +121,8 @@ def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> 
         yield _gone(spec, have, site)
 
 
-def _id(site: Site) -> str:
+def object_id(site: Site) -> str:
+    """The id of the one object that this reconciler judges."""
     return f"config:{site.paths.config}"
 
 
@@ -146,7 +147,7 @@ def _verdict(spec: HostSpec, have: Have, wanted: MainFile, ours: Owned | None, s
     wish, live = _digest(site, _MODE, _group(site) or "", wanted.text), _live_digest(have, site)
     why = _difference(have, wanted, site)
     if not why and live is not None:
-        return Holds(id=_id(site), wanted=wish, live=live)
+        return Holds(id=object_id(site), wanted=wish, live=live)
     write = WriteFile(
         path=site.paths.config,
         content=Secret(wanted.text),
@@ -156,7 +157,7 @@ def _verdict(spec: HostSpec, have: Have, wanted: MainFile, ours: Owned | None, s
     )
     by_hand = have.live is not None and ours is None and not have.live.startswith(HEADER)
     return Change(
-        id=_id(site),
+        id=object_id(site),
         kind=Kind.CREATED if have.info is None else Kind.CHANGED,
         why=why,
         actions=(write,),
@@ -191,7 +192,7 @@ def _gone(spec: HostSpec, have: Have, site: Site) -> Change:
     """Ours, and git says nothing of Prosody any more."""
     info = have.info
     return Change(
-        id=_id(site),
+        id=object_id(site),
         kind=Kind.RELEASED if info is None else Kind.REMOVED,
         why="Prosody is gone from git",
         actions=() if info is None else (RemoveFile(path=site.paths.config, was=info.signature),),
@@ -281,6 +282,12 @@ def loaded(reader: Reader, spec: HostSpec, site: Site, text: bytes, *, running: 
         scope: {name: site.digest(value.encode()) for name, value in names.items()} for scope, names in scopes.items()
     }
     return Loaded(version=prosody.version, options=options, files=files)
+
+
+def keeping_options(reader: Reader, site: Site, running: Loaded) -> Loaded:
+    """What `running` would have if it read its certificates again and nothing else."""
+    former = {str(site.paths.config): running.files.get(str(site.paths.config), "")}
+    return replace(running, files={**former, **_certificates(reader, site)})
 
 
 def check(reader: Reader, spec: HostSpec, site: Site, main: MainFile, *, staged: bytes | None = None) -> Parsed:

@@ -50,9 +50,7 @@ class MainFile:
         return None
 
 
-def render_main(
-    spec: HostSpec, supplied: Mapping[str, object], modules: tuple[str, ...], revealed: Revealed
-) -> MainFile:
+def render_main(spec: HostSpec, supplied: Mapping[str, object], revealed: Revealed) -> MainFile:
     """The built-in main file. Raises SpecError for a value that has no form in Lua, at its place."""
     prosody = spec.host.prosody
     assert prosody is not None
@@ -62,7 +60,7 @@ def render_main(
     for name, value in supplied.items():
         writer.assign("*", name, value, None)
     writer.write("\n-- The global section:\n")
-    writer.scope("*", prosody, ("prosody",), implied=modules)
+    writer.scope("*", prosody, ("prosody",))
     for name, host in prosody.virtual_hosts.items():
         way: _Way = ("prosody", "virtual_hosts", name)
         writer.virtual_host(name, host, way)
@@ -109,11 +107,11 @@ class _Writer:
         self.write(f"\nComponent {quote(name)} {quote(component.module)}\n", self.spec.origin(*way))
         self.scope(name, component, way)
 
-    def scope(self, scope: str, body: Scope, way: _Way, implied: tuple[str, ...] = ()) -> None:
+    def scope(self, scope: str, body: Scope, way: _Way) -> None:
         for name, value in body.options.items():
             self.assign(scope, name, value, self.spec.origin(*way, name))
         for name, modules in (
-            ("modules_enabled", (*body.modules_enabled, *implied)),
+            ("modules_enabled", body.modules_enabled),
             ("modules_disabled", body.modules_disabled),
         ):
             if modules:

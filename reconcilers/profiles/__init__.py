@@ -20,11 +20,3 @@ def supplied_options(site: Site, prosody: Prosody, ports: Mapping[str, int]) -> 
     supply = {"local": local.supplied_options}[site.profile]
     options = supply(site, ports)
     return {name: value for name, value in options.items() if name not in prosody.options}
-
-
-def implied_modules(site: Site, prosody: Prosody) -> tuple[str, ...]:
-    """Modules that this Prosody needs to be run at all and that git need not name."""
-    named = (*prosody.modules_enabled, *prosody.modules_disabled)
-    # 0.12 without it answers to no signal and writes no pidfile; in 13.0 it is part of the core
-    needed = ("posix",) if site.prosody is not None and site.prosody.line == "0.12" else ()
-    return tuple(name for name in needed if name not in named)

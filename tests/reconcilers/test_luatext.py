@@ -37,6 +37,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.samp
 SCALARS = (
     st.booleans()
     | st.integers(-(2**63), 2**63 - 1)
+    | st.sampled_from([-(2**63), 2**63 - 1, -0.0, 5e-324, 1.7976931348623157e308, 1e22])
     | st.floats(allow_nan=False, allow_infinity=False)
     | TEXTS
     | st.binary(max_size=20).map(Secret)
