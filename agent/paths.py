@@ -7,6 +7,7 @@ the next name on the way. Watches of directories are never recursive, but for a 
 
 from __future__ import annotations
 
+import enum
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -44,6 +45,14 @@ class Moved:
     path: str
 
 
+class _Depth(enum.IntEnum):
+    """How much of a directory a watch tells."""
+
+    WAY = 1  # what comes and goes: a busy /tmp or /var/log on the way would wake us for each byte written there
+    FILES = 2
+    TREE = 3
+
+
 @dataclass(slots=True)
 class _Names:
     """What counts in one watched directory."""
@@ -53,6 +62,13 @@ class _Names:
     git: bool = False
     refs: bool = False
 
+    @property
+    def depth(self) -> _Depth:
+        """How much of the directory must be watched."""
+        if self.refs:
+            return _Depth.TREE
+        return _Depth.FILES if self.wanted or self.git else _Depth.WAY
+
 
 class Arming:
     """The watches that are set, and those that ought to be. `deliver` is called by watchdog's threads."""
@@ -61,16 +77,20 @@ class Arming:
         self._deliver = deliver
         self._observer: BaseObserver | None = None
         self._files: frozenset[str] = frozenset()
+        self._unwatched: tuple[str, ...] = ()
         self._repositories: frozenset[str] = frozenset()
-        self._armed: dict[str, ObservedWatch] = {}
+        self._armed: dict[str, tuple[ObservedWatch, _Depth]] = {}
         self._lock = threading.Lock()
         self._names: dict[str, _Names] = {}
         self._refs: tuple[str, ...] = ()
 
     def want_files(self, paths: Iterable[str]) -> tuple[str, ...]:
-        """Watch these absolute paths and no others; gives those that cannot be watched."""
-        self._files = frozenset(map(os.path.normpath, paths))
-        return self._arm()
+        """Watch these absolute paths and no others; gives those that cannot be watched. The same again is free."""
+        files = frozenset(paths)
+        if files != self._files or self._unwatched:
+            self._files = files
+            self._arm()
+        return self._unwatched
 
     def want_repositories(self, directories: Iterable[str]) -> None:
         """Watch the refs of these repositories and of no others."""
@@ -93,8 +113,8 @@ class Arming:
             self._observer = None
         self._armed.clear()
 
-    def _arm(self) -> tuple[str, ...]:
-        """Set and drop watches until they are as they ought to be; gives the files that no watch covers.
+    def _arm(self) -> None:
+        """Set and drop watches until they are as they ought to be.
 
         What appears below a directory before its watch is set is found by asking again afterwards.
         """
@@ -104,22 +124,23 @@ class Arming:
             with self._lock:
                 self._names = wanted
                 self._refs = tuple(directory for directory, names in wanted.items() if names.refs)
-            for directory in set(self._armed) - set(wanted):
-                self._disarm(directory)
+            for directory, (_, depth) in tuple(self._armed.items()):
+                if directory not in wanted or wanted[directory].depth is not depth:
+                    self._disarm(directory)
             missing = set(wanted) - set(self._armed) - refused
             if not missing:
-                return tuple(sorted(path for path in self._files if os.path.dirname(path) in refused))
-            for directory in sorted(missing, key=lambda d: (not wanted[d].refs, d)):
-                if not self._schedule(directory, recursive=wanted[directory].refs):
+                break
+            for directory in sorted(missing, key=lambda d: (-wanted[d].depth, d)):
+                if not self._schedule(directory, wanted[directory].depth):
                     refused.add(directory)
+        self._unwatched = tuple(sorted(path for path in self._files if os.path.dirname(path) in refused))
 
     def _wanted_names(self) -> dict[str, _Names]:
         wanted: dict[str, _Names] = {}
-        for path in self._files:
-            directory, name = os.path.split(path)
+        for directory, names_in_it in _by_directory(self._files).items():
             _mark_way(wanted, directory)
             if os.path.isdir(directory):
-                wanted.setdefault(directory, _Names()).wanted.add(name)
+                wanted.setdefault(directory, _Names()).wanted |= names_in_it
         for repository in self._repositories:
             git = _git_directory(repository)
             _mark_way(wanted, git)
@@ -131,22 +152,23 @@ class Arming:
                 wanted.setdefault(refs, _Names()).refs = True
         return wanted
 
-    def _schedule(self, directory: str, *, recursive: bool) -> bool:
+    def _schedule(self, directory: str, depth: _Depth) -> bool:
         if len(self._armed) >= _MOST_DIRECTORIES:
             return False
         try:
-            self._armed[directory] = self._running_observer().schedule(
+            watch = self._running_observer().schedule(
                 _handler(self._hear),
                 os.path.join(directory, ""),  # the slash: through a link, as the path itself goes
-                recursive=recursive,
-                event_filter=_interesting(),
+                recursive=depth is _Depth.TREE,
+                event_filter=_interesting(depth),
             )
         except OSError:  # removed meanwhile, no right to look, or the limits of inotify(7)
             return False
+        self._armed[directory] = (watch, depth)
         return True
 
     def _disarm(self, directory: str) -> None:
-        watch = self._armed.pop(directory)
+        watch, _ = self._armed.pop(directory)
         if self._observer is not None:
             self._observer.unschedule(watch)
 
@@ -187,13 +209,13 @@ def _handler(hear: Callable[[str, str], None]) -> FileSystemEventHandler:
     return Handler()
 
 
-def _interesting() -> list[type[FileSystemEvent]]:
+def _interesting(depth: _Depth) -> list[type[FileSystemEvent]]:
     """What may mean a change. Opening, reading and closing would wake us for our own looks."""
     from watchdog import events
 
-    what_happens = ("Created", "Modified", "Moved", "Deleted", "Attrib")  # Attrib: since watchdog 7
-    names = [f"File{what}Event" for what in what_happens]
-    names += [f"Dir{what}Event" for what in what_happens if what != "Modified"]
+    names = [f"{what}{happens}Event" for what in ("File", "Dir") for happens in ("Created", "Moved", "Deleted")]
+    if depth is not _Depth.WAY:
+        names += ["FileModifiedEvent", "FileAttribEvent", "DirAttribEvent"]  # Attrib: since watchdog 7
     return [getattr(events, name) for name in names if hasattr(events, name)]
 
 
@@ -210,6 +232,14 @@ def _deliver_moves_at_once() -> None:
         from watchdog.observers import inotify_buffer  # type: ignore[attr-defined, unused-ignore]
 
         inotify_buffer.InotifyBuffer.delay = 0.0
+
+
+def _by_directory(files: Iterable[str]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for path in files:
+        directory, name = os.path.split(path)
+        found.setdefault(directory, set()).add(name)
+    return found
 
 
 def _mark_way(wanted: dict[str, _Names], directory: str) -> None:
