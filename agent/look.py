@@ -14,7 +14,20 @@ from reconcilers import RECONCILERS, activation, config, drift
 from reconcilers.contract import Reader, Site
 from schemas.desired import HostSpec
 from schemas.errors import AgentError
-from schemas.plan import Activation, Change, DriftClass, Instant, Kind, Make, Plan, Verdict, Wait, WriteFile
+from schemas.plan import (
+    Activation,
+    Change,
+    DriftClass,
+    Holds,
+    Instant,
+    Kind,
+    Make,
+    Plan,
+    Policy,
+    Verdict,
+    Wait,
+    WriteFile,
+)
 from schemas.record import OpenDrift, Owned
 
 CONTESTED_AFTER = 3
@@ -76,9 +89,7 @@ def _insist_on_verdicts(name: str, owned: Mapping[str, Owned], judged: drift.Jud
         raise AgentError(f"reconciler {name} says nothing of {', '.join(silent)}; this is a mistake of ours")
 
 
-def _leave_contested(
-    reader: Reader, verdicts: list[Verdict], memory: Memory
-) -> tuple[list[Verdict], tuple[str, ...]]:
+def _leave_contested(reader: Reader, verdicts: list[Verdict], memory: Memory) -> tuple[list[Verdict], tuple[str, ...]]:
     """An object that somebody puts back each time is not fought over in a loop."""
     kept: list[Verdict] = []
     contested: list[str] = []
@@ -96,9 +107,7 @@ def _leave_contested(
     return kept, tuple(contested)
 
 
-def _hold(
-    verdicts: list[Verdict], spec: HostSpec, memory: Memory, revision: str
-) -> tuple[list[Verdict], list[Change]]:
+def _hold(verdicts: list[Verdict], spec: HostSpec, memory: Memory, revision: str) -> tuple[list[Verdict], list[Change]]:
     """What waits for a person's word: a takeover, and more removals than allowed."""
     if memory.undoing:
         return verdicts, []
@@ -126,11 +135,14 @@ def _activation(reader: Reader, spec: HostSpec, site: Site, plan: Plan) -> Activ
     process = activation.running_process(reader)
     if process is None or spec.host.prosody is None or site.prosody is None:
         return None
-    text = _candidate(reader, site, plan)
-    if text is None:
-        return None
     running = activation.known_running(reader, process)
-    candidate = config.loaded(reader, spec, site, text, running=running)
+    text = _candidate(reader, spec, site, plan)
+    if text is not None:
+        candidate = config.loaded(reader, spec, site, text, running=running)
+    elif running is not None:
+        candidate = config.keeping_options(reader, site, running)
+    else:
+        return None
     made = {
         f"{action.path}.crt": "to be made"
         for change in plan.changes
@@ -141,13 +153,27 @@ def _activation(reader: Reader, spec: HostSpec, site: Site, plan: Plan) -> Activ
     return activation.activation(running, candidate, process, site)
 
 
-def _candidate(reader: Reader, site: Site, plan: Plan) -> bytes | None:
-    """The configuration that will lie there after this round."""
-    for change in plan.changes:
-        for action in change.actions:
+def _candidate(reader: Reader, spec: HostSpec, site: Site, plan: Plan) -> bytes | None:
+    """The configuration that will lie there after this round; None when it will not be git's.
+
+    What somebody wrote by hand, and what is held, is nothing that we make live.
+    """
+    id_ = config.object_id(site)
+    for verdict in plan.verdicts:
+        if verdict.id != id_:
+            continue
+        if isinstance(verdict, Holds):
+            return reader.read(site.paths.config) if _is_minded(spec) else None
+        for action in verdict.actions if isinstance(verdict, Change) else ():
             if isinstance(action, WriteFile) and action.path == site.paths.config:
                 return action.content if isinstance(action.content, bytes) else action.content.reveal()
-    return reader.read(site.paths.config)
+    return None
+
+
+def _is_minded(spec: HostSpec) -> bool:
+    """Whether an edit of Prosody's configuration by hand is looked for at all."""
+    prosody = spec.host.prosody
+    return prosody is not None and (prosody.drift or spec.host.drift) is not Policy.IGNORE
 
 
 def settled(view: View) -> bool:
