@@ -44,20 +44,26 @@ def judge(verdicts: Iterable[Verdict], owned: Mapping[str, Owned]) -> Judged:
             case "release":
                 released.append(change.id)
             case "leave":
-                todo.append(Holds(id=change.id, wanted=change.wanted or "", live=change.live or ""))
+                # the digest stays what we wrote, if anything: an edit that is ignored now may have to be kept later
+                todo.append(Holds(id=change.id, wanted=change.wanted or "", live=_written(owned.get(change.id))))
     return Judged(verdicts=tuple(todo), reported=tuple(reported), released=tuple(released))
 
 
 def _classed(change: Change, ours: Owned | None) -> Change:
     if change.wanted is None:
         drift = DriftClass.PRUNE
-    elif ours is None or change.live == (ours.digest or None):
+    elif not _written(ours) or change.live == _written(ours):
         drift = DriftClass.INTENDED
     elif change.wanted == ours.wish:
         drift = DriftClass.CORRECTIVE
     else:
         drift = DriftClass.CONFLICT
     return replace(change, drift=drift)
+
+
+def _written(ours: Owned | None) -> str:
+    """The digest of what we put there; empty when we never got that far, or never put anything there."""
+    return ours.digest if ours is not None else ""
 
 
 def _decision(change: Change, ours: Owned | None) -> str:
@@ -69,7 +75,7 @@ def _decision(change: Change, ours: Owned | None) -> str:
             return "release"
         return "report" if change.policy is Policy.DETECT else "apply"
     if change.policy is Policy.IGNORE:
-        return "apply" if ours is None and change.live is None else "leave"
+        return "apply" if not _written(ours) and change.live is None else "leave"
     if change.policy is Policy.DETECT and change.drift is DriftClass.CORRECTIVE:
         return "report"
     return "apply"
@@ -77,7 +83,7 @@ def _decision(change: Change, ours: Owned | None) -> str:
 
 def _keeping(change: Change, ours: Owned | None) -> Change:
     """What we did not put there is kept before it is changed or removed."""
-    foreign = change.live is not None and (ours is None or change.live != ours.digest)
+    foreign = change.live is not None and change.live != _written(ours)
     if not foreign or not change.object.startswith("/"):
         return change
     if any(isinstance(action, Keep) for action in change.actions):
