@@ -1,7 +1,7 @@
 """The hands and the clock: everything that touches the world, and when.
 
 cli        the command line, and the only wiring          settings   what the host says of itself
-loop       startup, wait–pass–record, shutdown            watch      what wakes us
+loop       startup, wait, pass, record, shutdown            watch      what wakes us
 converge   rounds: observe, plan, check, apply, activate  trace      a proof that nothing need be looked at again
 source     git                                            host       files, processes: the door to the machine
 stage      a candidate configuration, checked             health     is Prosody well

@@ -189,11 +189,11 @@ def _agent_or_view(words: Namespace, verb: str, arguments: Mapping[str, Any]) ->
 
 
 def _seen(verb: str, arguments: Mapping[str, Any], settings: Settings, view: View) -> dict[str, Any]:
-    from agent import engine
+    from agent import answers
 
     if verb == "status":
-        return engine.status(settings, view, None)
-    return engine.drift(view) if verb == "drift" else engine.history(view, arguments["limit"])
+        return answers.status(settings, view, None)
+    return answers.drift(view) if verb == "drift" else answers.history(view, arguments["limit"])
 
 
 def _nothing_yet(verb: str, settings: Settings) -> dict[str, Any]:

@@ -8,9 +8,11 @@ what we wrote no longer lies there.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
+
 from agent import drifts, health, stage
 from agent.events import Events
 from agent.host import LocalHost
@@ -22,10 +24,12 @@ from reconcilers import RECONCILERS, activation, config
 from reconcilers.contract import Reader, Site
 from schemas.desired import HostSpec
 from schemas.errors import ActionFailed, AgentError, Contested, NotConverging, Stale, Temporary, Unhealthy
-from schemas.plan import Action, Change, Holds, Keep, Link, NextRound, Plan, RemoveFile, Signature, WriteFile
+from schemas.plan import Action, Change, Holds, Keep, Link, NextRound, Plan, RemoveFile, Signature, Spawn, WriteFile
 from schemas.record import Owned
 
 ROUNDS = 20
+STALE_ROUNDS = 3
+"""How often one object may move under our hands before it is left to the next pass."""
 PROSODY = "prosody"
 """The service whose trouble makes a commit unwell; any other object that fails is told and tried again."""
 
@@ -78,6 +82,7 @@ class _Pass:
     made: list[Change] = field(default_factory=list)
     deeds: set[tuple[str, tuple[Action, ...]]] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
+    stale: Counter[str] = field(default_factory=Counter)
     touched_prosody: bool = False
 
 
@@ -114,12 +119,13 @@ def converge(house: House, spec: HostSpec, *, revision: str, undoing: bool = Fal
         view = _without(view, memory.failed)
         _settle(house, view, revision)
         drifts.tell(house.state, house.events, view.plan, revision=revision, at=house.clock())
-        if settled(view):
+        ripe = _postponing(view)
+        if settled(ripe):
             made, failures = tuple(memory.made), tuple(memory.failed.values())
             return Converged(
                 view=view, made=made, failures=failures, proof=None if failures else tracer.proof()
             )
-        _round(house, spec, site, _postponing(view), memory, revision)
+        _round(house, spec, site, ripe, memory, revision)
     raise PassFailed(
         NotConverging(f"the host: {ROUNDS} rounds did not suffice; see the log"), tuple(memory.made)
     )
@@ -129,7 +135,8 @@ def _round(house: House, spec: HostSpec, site: Site, view: View, memory: _Pass, 
     plan = view.plan
     if problems := list(plan.problems()):
         raise AgentError("the plan is unfit: " + "; ".join(problems))
-    _refuse_repetition(house, plan, memory)
+    if _give_up_repetitions(house, plan, memory, revision):
+        return
     stage.check(house.host, spec, site, plan)
     _write_ahead(house, view, revision)
     activations = [plan.activation] if plan.activation else []
@@ -162,13 +169,15 @@ def _apply(house: House, change: Change, memory: _Pass, revision: str) -> None:
     try:
         memory.touched_prosody = memory.touched_prosody or critical
         _perform(house, change.actions)
-    except Stale:
+    except Stale as error:
+        memory.stale[change.id] += 1
+        if memory.stale[change.id] > STALE_ROUNDS:
+            _give_up(house, change, error, memory, revision)
         return  # the next round sees it as it is now
     except (ActionFailed, Temporary) as error:
         if critical:
             raise ActionFailed(str(error)) from error
-        memory.failed[change.id] = f"{change.object}: {error}"
-        house.events.change("change.failed", change, revision=revision, level="error", error=str(error))
+        _give_up(house, change, error, memory, revision)
         return
     memory.deeds.add(_deed(change))
     memory.made.append(change)
@@ -185,8 +194,12 @@ def _perform(house: House, actions: tuple[Action, ...]) -> None:
 
 
 def _prove(house: House, spec: HostSpec, plan: Plan, memory: _Pass) -> None:
-    """After Prosody was started, restarted or reloaded: is it well, and what has it loaded?"""
-    if plan.activation is None and not any(change.id == f"service:{PROSODY}" for change in plan.changes):
+    """After Prosody was started, restarted or reloaded: is it well, and what has it loaded?
+
+    Of a process that was only found again nobody knows what it loaded: it may be older than what lies on the disk.
+    """
+    started = any(isinstance(action, Spawn) for change in plan.changes for action in change.actions)
+    if plan.activation is None and not started:
         return
     reader = house.host
     site = house.site(reader)
@@ -194,17 +207,30 @@ def _prove(house: House, spec: HostSpec, plan: Plan, memory: _Pass) -> None:
     if process is None or (text := reader.read(site.paths.config)) is None:
         return
     loaded = config.loaded(reader, spec, site, text)
-    house.state.remember(activation.RUNNING, {"pid": process.pid, "started": process.started, **loaded.to_json()}, house.clock())
+    house.state.remember(activation.RUNNING, activation.running_record(process, loaded), house.clock())
 
 
-def _refuse_repetition(house: House, plan: Plan, memory: _Pass) -> None:
-    for change in plan.changes:
-        if _deed(change) not in memory.deeds:
-            continue
+def _give_up_repetitions(house: House, plan: Plan, memory: _Pass, revision: str) -> bool:
+    """Leave alone for this pass what is wanted again right after it was made; whether there was any.
+
+    When what we wrote still lies there, Prosody's own objects fail the commit. When it does not, somebody else
+    writes too, for which the commit cannot be blamed.
+    """
+    repeated = [change for change in plan.changes if _deed(change) in memory.deeds]
+    for change in repeated:
+        error: AgentError = NotConverging(f"{change.object}: still {change.why} after it was {change.kind.value}")
         if change.object.startswith("/") and not house.host.ours(PurePosixPath(change.object)):
-            raise PassFailed(Contested(f"{change.object}: somebody else writes it too"), tuple(memory.made))
-        error = NotConverging(f"{change.object}: still {change.why} after it was {change.kind.value}")
-        raise PassFailed(error, tuple(memory.made))
+            error = Contested(f"{change.object}: somebody else writes it too; find out who, and stop one of us")
+        elif PROSODY in change.touches:
+            raise PassFailed(error, tuple(memory.made))
+        _give_up(house, change, error, memory, revision)
+    return bool(repeated)
+
+
+def _give_up(house: House, change: Change, error: AgentError, memory: _Pass, revision: str) -> None:
+    """What Prosody does not need may fail without failing the pass; the next one tries again."""
+    memory.failed[change.id] = str(error) if str(error).startswith(change.object) else f"{change.object}: {error}"
+    house.events.change("change.failed", change, revision=revision, level="error", error=str(error))
 
 
 def _deed(change: Change) -> tuple[str, tuple[Action, ...]]:
@@ -219,9 +245,13 @@ def _deed(change: Change) -> tuple[str, tuple[Action, ...]]:
 
 
 def _without(view: View, failed: dict[str, str]) -> View:
-    """What failed in this pass is tried in the next one."""
+    """What failed in this pass is tried in the next one; what may not be written is not made live either."""
+    if not failed:
+        return view
+    theirs = any(id_.startswith("config:") for id_ in failed)
     kept = tuple(v for v in view.plan.verdicts if not (isinstance(v, Change) and v.id in failed))
-    return replace(view, plan=replace(view.plan, verdicts=kept)) if failed else view
+    activation = None if theirs else view.plan.activation
+    return replace(view, plan=replace(view.plan, verdicts=kept, activation=activation))
 
 
 def _postponing(view: View) -> View:

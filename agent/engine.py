@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from agent import version
+from agent import answers, version
 from agent.converge import House
 from agent.events import LOG
-from agent.outcome import Outcome, Result, mistake_json, plan_json
-from agent.passes import HELD, REFUSED, STALLED, UNREACHABLE, Passes
+from agent.kept import Kept
+from agent.outcome import Outcome, plan_json
+from agent.passes import Passes
 from agent.settings import Settings
 from agent.source import Source
-from agent.state import Anchor, State
+from agent.state import Anchor
 from agent.state.facts import Suspension
+from agent.telling import REFUSED
 from schemas.errors import AgentError, SettingsError, SourceRefused
 
 
@@ -28,10 +29,12 @@ class Engine:
         source: Source,
         anchor: Anchor,
         passes: Passes,
+        kept: Kept,
         *,
         prosody_user: str | None,
     ) -> None:
-        self._settings, self._house, self._anchor, self._passes = settings, house, anchor, passes
+        self._settings, self._house, self._anchor = settings, house, anchor
+        self._passes, self._kept = passes, kept
         self.source = source
         self.prosody_user = prosody_user
         """Who Prosody runs as, when that is not the agent's own user."""
@@ -42,9 +45,7 @@ class Engine:
         """For the loop, which runs them by itself."""
         return self._passes
 
-    def answer(
-        self, verb: str, arguments: Mapping[str, Any], progress: Callable[[str], None]
-    ) -> dict[str, Any]:
+    def answer(self, verb: str, arguments: Mapping[str, Any], progress: Callable[[str], None]) -> dict[str, Any]:
         """The answer to one verb, as JSON. Raises AgentError."""
         match verb:
             case "reconcile":
@@ -54,15 +55,17 @@ class Engine:
                 plan, revision, digest = self._passes.look()
                 return plan_json(plan, revision=revision, digest=digest or None)
             case "status":
-                return status(self._settings, self._house.state, self.last)
+                return answers.status(self._settings, self._house.state, self.last)
             case "drift":
-                return drift(self._house.state)
+                return answers.drift(self._house.state)
             case "history":
-                return history(self._house.state, int(arguments.get("limit", 20)))
+                return answers.history(self._house.state, int(arguments.get("limit", 20)))
             case "confirm":
                 return self._confirm()
             case "accept":
                 return self._accept(str(arguments["revision"]))
+            case "restore":
+                return self._restore(str(arguments["id"]))
             case "suspend":
                 return self._suspend(arguments)
             case "resume":
@@ -116,6 +119,13 @@ class Engine:
         self.last = self._passes.run()
         return {"accepted": full, "outcome": self.last.to_json()}
 
+    def _restore(self, id_: str) -> dict[str, Any]:
+        """Put a kept copy back where it was. The next pass sees it, and judges it as any edit by hand."""
+        copy = self._kept.item(id_)
+        self._house.host.restore(copy)
+        self._passes.forget_proof()
+        return {"restored": id_, "object": str(copy.path)}
+
     def _suspend(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         now = self._house.clock()
         seconds = arguments.get("seconds")
@@ -126,11 +136,9 @@ class Engine:
             until=None if seconds is None else now + float(seconds),
         )
         self._house.state.suspend(suspension)
-        self._house.events.tell(
-            "suspended", level="warning", reason=suspension.reason, until=suspension.until
-        )
+        self._house.events.tell("suspended", level="warning", reason=suspension.reason, until=suspension.until)
         self._passes.forget_proof()
-        return {"suspended": suspension_json(suspension)}
+        return {"suspended": answers.suspension_json(suspension)}
 
     def _resume(self) -> dict[str, Any]:
         if self._house.state.suspension() is None:
@@ -139,117 +147,3 @@ class Engine:
         self._house.events.tell("resumed")
         self._passes.forget_proof()
         return {"resumed": True}
-
-
-def status(settings: Settings, state: Any, last: Outcome | None) -> dict[str, Any]:  # noqa: ANN401: State or View
-    """`prosodist status -o json`: revisions, and two axes with their reasons."""
-    marks = state.marks()
-    suspension = state.suspension()
-    active = suspension is not None and not suspension.over(time.time())
-    conditions = list(_conditions(state, last, suspension if active else None))
-    trouble = {condition["type"] for condition in conditions if condition["status"] == "True"}
-    waits = last is not None and bool(last.waits)
-    if marks.applied is None:
-        sync = "Unknown"
-    else:
-        sync = "OutOfSync" if trouble & {"Refused", "Held", "Drifted", "Stalled"} or waits else "Synced"
-    if active:
-        health = "Suspended"
-    elif trouble & {"Stalled", "Failing"}:
-        health = "Degraded"
-    elif last is None and marks.good is None:
-        health = "Unknown"
-    else:
-        health = "Progressing" if trouble & {"Held"} or waits else "Healthy"
-    return {
-        "host": settings.host,
-        "profile": settings.profile,
-        "repository": str(settings.address),
-        "branch": settings.branch,
-        "attempted": marks.attempted,
-        "accepted": marks.accepted,
-        "applied": marks.applied,
-        "good": marks.good,
-        "rejected": marks.rejected,
-        "sync": sync,
-        "health": health,
-        "suspended": suspension_json(suspension) if active and suspension else None,
-        "conditions": conditions,
-        "last": None if last is None else last.to_json(),
-    }
-
-
-def _conditions(state: Any, last: Outcome | None, suspension: Suspension | None) -> Any:  # noqa: ANN401
-    """Only what is so: abnormal ones with their reason and words, and Ready."""
-    abnormal = []
-    if suspension is not None:
-        abnormal.append(("Suspended", "Suspended", suspension.reason))
-    if (record := state.recall(UNREACHABLE)) is not None:
-        abnormal.append(("SourceStale", "FetchFailed", record.value["reason"]))
-    marks = state.marks()
-    refused = state.recall(REFUSED)
-    if (
-        refused is not None
-        and refused.value["revision"] in (marks.attempted, marks.rejected)
-        and (refused.value["revision"] != marks.applied)
-    ):
-        abnormal.append(("Refused", refused.value["reason"], refused.value["message"]))
-    if (held := state.held()) is not None:
-        abnormal.append(
-            ("Held", "ConfirmationNeeded", f"plan {held.digest[:12]} waits for `prosodist confirm`")
-        )
-    if drifted := state.open_drift():
-        abnormal.append(("Drifted", "DriftFound", ", ".join(drift.id.partition(":")[2] for drift in drifted)))
-    if (record := state.recall(STALLED)) is not None:
-        abnormal.append(("Stalled", "Stalled", record.value["reason"]))
-    if last is not None and last.result is Result.FAILED:
-        abnormal.append(("Failing", "ApplyFailed", "; ".join(last.failures)))
-    ready = not abnormal or {type_ for type_, _, _ in abnormal} <= {"SourceStale"}
-    yield {
-        "type": "Ready",
-        "status": str(ready),
-        "reason": "ReconciliationSucceeded" if ready else abnormal[0][1],
-        "message": "" if ready else abnormal[0][2],
-    }
-    for type_, reason, message in abnormal:
-        yield {"type": type_, "status": "True", "reason": reason, "message": message}
-
-
-def drift(state: Any) -> dict[str, Any]:  # noqa: ANN401
-    """`prosodist drift -o json`."""
-    return {
-        "drift": [
-            {
-                "object": found.id.partition(":")[2],
-                "id": found.id,
-                "class": found.drift,
-                "why": found.why,
-                "since": found.since,
-                "corrected": found.corrected,
-            }
-            for found in state.open_drift()
-        ]
-    }
-
-
-def history(state: Any, limit: int) -> dict[str, Any]:  # noqa: ANN401
-    """`prosodist history -o json`: the newest events, newest first."""
-    return {
-        "history": [
-            {"seq": e.seq, "at": e.at, "event": e.kind, "revision": e.revision, **e.event}
-            for e in state.history(limit)
-        ]
-    }
-
-
-def suspension_json(suspension: Suspension) -> dict[str, Any]:
-    """Who, why, since when and until when (epoch seconds)."""
-    return {
-        "reason": suspension.reason,
-        "by": suspension.by,
-        "since": suspension.since,
-        "until": suspension.until,
-    }
-
-
-__all__ = ["HELD", "Engine", "State", "drift", "history", "mistake_json", "status", "suspension_json"]

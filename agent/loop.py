@@ -1,4 +1,4 @@
-"""Startup, wait–pass–record, shutdown: the life of the agent, and the one place where its rooms are joined."""
+"""Startup, wait, pass, record, shutdown: the life of the agent, and the one place where its rooms are joined."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class _Loop:
         notify.notify(f"STATUS={outcome.result.value} {(outcome.revision or '')[:12]}\nWATCHDOG=1")
 
     def _next_poll(self) -> float:
-        spread = 1 + random.uniform(-JITTER, JITTER)  # noqa: S311: no secret
+        spread = 1 + random.uniform(-JITTER, JITTER)  # noqa: S311 (no secret)
         return time.time() + self._settings.interval * spread
 
     def _reload(self) -> None:
@@ -117,9 +117,7 @@ class _Loop:
         except Exception as error:  # the former settings are kept, whatever is wrong with the new ones
             LOG.error("settings.refused", reason=str(error))
             return
-        self._settings = replace(
-            self._settings, interval=fresh.interval, full_look=fresh.full_look, log=fresh.log
-        )
+        self._settings = replace(self._settings, interval=fresh.interval, full_look=fresh.full_look, log=fresh.log)
         log.configure(fresh.log.format, fresh.log.level)
         LOG.info("settings.reloaded", object=str(self._config))
 
@@ -149,12 +147,10 @@ def _engine(settings: Settings, config: Path) -> Iterator[tuple[Engine, Watch]]:
         )
         source = Source.from_settings(settings)
         source.open()
-        reader = CommitReader(
-            name=settings.host, facts=facts, may_write=place.may_write, may_read=place.may_read
-        )
+        reader = CommitReader(name=settings.host, facts=facts, may_write=place.may_write, may_read=place.may_read)
         anchor = Anchor(config.parent / "accepted")
         passes = Passes(house, source, anchor, reader.read)
-        yield Engine(settings, house, source, anchor, passes, prosody_user=place.user), watch
+        yield Engine(settings, house, source, anchor, passes, kept, prosody_user=place.user), watch
 
 
 def _host(place: site.Place, state: State, kept: Kept, events: Events) -> LocalHost:

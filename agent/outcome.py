@@ -44,7 +44,10 @@ class Outcome:
         return self.result not in (Result.IN_SYNC, Result.CHANGED, Result.HELD, Result.SUSPENDED)
 
     def exit_code(self, *, detailed: bool) -> int:
-        """For `reconcile`: 0 in sync, 2 changed, 4 failures, 6 both, 75 held, 77 refused; without detail 2 is 0, 4 and 6 are 1."""
+        """For `reconcile`: 0 in sync, 2 changed, 4 failures, 6 both, 75 held, 77 refused.
+
+        Without detail 2 counts as 0, and 4 and 6 as 1.
+        """
         if self.result is Result.REFUSED:
             return 77
         if self.held and not self.failed:
@@ -86,14 +89,23 @@ def change_json(change: Change) -> dict[str, Any]:
 
 def wait_json(wait: Wait) -> dict[str, Any]:
     """A wait, and what ends it in words."""
-    return {"id": wait.id, "why": wait.why, "until": type(wait.until).__name__, "origin": str(wait.origin) if wait.origin else None}
+    return {
+        "id": wait.id,
+        "why": wait.why,
+        "until": type(wait.until).__name__,
+        "origin": str(wait.origin) if wait.origin else None,
+    }
 
 
 def mistake_json(mistake: Mistake) -> dict[str, Any]:
     """A mistake in parts, and as the line that people see."""
     return {
-        "file": mistake.mark.file, "line": mistake.mark.line, "column": mistake.mark.column,
-        "subject": mistake.subject, "text": mistake.text, "message": str(mistake),
+        "file": mistake.mark.file,
+        "line": mistake.mark.line,
+        "column": mistake.mark.column,
+        "subject": mistake.subject,
+        "text": mistake.text,
+        "message": str(mistake),
     }
 
 
@@ -108,7 +120,11 @@ def plan_json(plan: Plan, *, revision: str | None, digest: str | None = None) ->
         "held": [change_json(change) for change in plan.held],
         "reported": [change_json(change) for change in plan.reported],
         "waits": [wait_json(wait) for wait in plan.waits],
-        "activation": None if activation is None else {
-            "service": activation.service, "disruption": activation.disruption.name, "reason": activation.reason,
+        "activation": None
+        if activation is None
+        else {
+            "service": activation.service,
+            "disruption": activation.disruption.name,
+            "reason": activation.reason,
         },
     }

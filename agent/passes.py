@@ -7,24 +7,23 @@ rewritten history all end in the same place: what was right before is kept and e
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from agent import drifts
 from agent.converge import Converged, House, Interrupted, PassFailed, converge, observe, recollect
-from agent.events import LOG
-from agent.outcome import Outcome, Result, mistake_json, plan_json
+from agent.outcome import Outcome, Result
 from agent.source import Source
 from agent.state import Anchor
+from agent.telling import Telling
 from agent.trace import Proof
 from schemas.desired import HostSpec
 from schemas.errors import AgentError, SourceRefused, SpecError, Stalled, Temporary
 from schemas.load import Tree
 from schemas.plan import Instant, PathChanges, Plan
 
-REFUSED, UNREACHABLE, STALLED, HELD = "told:refused", "told:unreachable", "told:stalled", "told:held"
-"""Records: what was told already and need not be told again, by this agent or the next one."""
+STALLED = "stalled"
+"""The record of an input with which neither forward nor back worked: hands off until another, or a person's word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +57,7 @@ class Passes:
         self._house, self._source, self._anchor, self._read = house, source, anchor, read
         self._specs: dict[str, HostSpec] = {}
         self._proved: _Proved | None = None
-        self._news: object = None
+        self._telling = Telling(house.state, house.events, house.clock)
         self.target: Target | None = None
         self.refusal: AgentError | None = None
         """Why the branch's tip is not what is enforced."""
@@ -81,7 +80,7 @@ class Passes:
         for notice in self._source.take_notices():
             self._house.events.tell("mirror.mended", level="warning", reason=notice)
         outcome = replace(outcome, seconds=self._house.clock() - started)
-        self._tell_pass(outcome)
+        self._telling.passed(outcome)
         return outcome
 
     def look(self) -> tuple[Plan, str | None, str]:
@@ -118,9 +117,7 @@ class Passes:
             return self._suspended(target)
         stalled = state.recall(STALLED)
         if stalled and stalled.value["digest"] == target.spec.digest and not retry:
-            return Outcome(
-                result=Result.STALLED, revision=target.revision, failures=(stalled.value["reason"],)
-            )
+            return Outcome(result=Result.STALLED, revision=target.revision, failures=(stalled.value["reason"],))
         if retry:
             state.forget(STALLED)
         return self._with_refusal(self._converge(target))
@@ -129,11 +126,11 @@ class Passes:
         try:
             converged = converge(self._house, target.spec, revision=target.revision)
         except SpecError as error:
-            self._reject(target, "ValidationFailed")
-            self._tell_refused(target.revision, error)
+            self._house.state.reject(target.spec.digest, target.revision, "ValidationFailed")
+            self._telling.refused(target.revision, error)
             return self._back(target, Result.INVALID, error)
         except PassFailed as failure:
-            self._reject(target, str(failure.cause))
+            self._house.state.reject(target.spec.digest, target.revision, str(failure.cause))
             told = {"object": "prosody", "reason": str(failure.cause)}
             self._house.events.tell("health.failed", level="error", revision=target.revision, **told)
             return self._back(target, Result.ROLLED_BACK, failure)
@@ -150,7 +147,7 @@ class Passes:
         if well and not holds_prosody and state.marks().good != target.revision:
             state.mark(good=target.revision)
             self._source.keep("good", target.revision)
-        self._tell_held(target, converged)
+        self._telling.held(target.revision, converged)
         self._watch(converged)
         result = Result.HELD if plan.held else Result.CHANGED if converged.made else Result.IN_SYNC
         outcome = Outcome(
@@ -183,9 +180,7 @@ class Passes:
         try:
             converged = converge(self._house, good.spec, revision=good.revision, undoing=True)
         except (AgentError, Interrupted) as error:
-            return self._stall(
-                target, f"{cause}; going back to {good.revision[:12]} failed too: {error}", made
-            )
+            return self._stall(target, f"{cause}; going back to {good.revision[:12]} failed too: {error}", made)
         self.target = good
         back = self._record(good, converged)
         if result is Result.ROLLED_BACK:
@@ -195,9 +190,7 @@ class Passes:
         return replace(back, result=result, made=(*made, *back.made), mistakes=mistakes, failures=failures)
 
     def _stall(self, target: Target, reason: str, made: tuple[object, ...]) -> Outcome:
-        self._house.state.remember(
-            STALLED, {"digest": target.spec.digest, "reason": reason}, self._house.clock()
-        )
+        self._house.state.remember(STALLED, {"digest": target.spec.digest, "reason": reason}, self._house.clock())
         error = Stalled(f"{reason}; see the log, then `prosodist reconcile`")
         self._house.events.tell("stalled", level="error", revision=target.revision, reason=str(error))
         return Outcome(result=Result.STALLED, revision=target.revision, failures=(str(error),))
@@ -223,15 +216,15 @@ class Passes:
         try:
             tip = self._source.fetch()
         except (Temporary, SourceRefused) as error:
-            self._tell_unreachable(error)
+            self._telling.unreachable(error)
             self.refusal = error
         else:
-            self._tell_reachable()
+            self._telling.reachable()
             try:
                 return self._accept(tip)
             except AgentError as error:
                 self.refusal = error
-                self._tell_refused(tip, error)
+                self._telling.refused(tip, error)
         return self._former_target()
 
     def _accept(self, tip: str) -> Target:
@@ -314,77 +307,6 @@ class Passes:
         if isinstance(refusal, Temporary):
             result = Result.FAILED
         return Outcome(result=result, mistakes=mistakes, failures=() if mistakes else (str(refusal),))
-
-    def _reject(self, target: Target, reason: str) -> None:
-        self._house.state.reject(target.spec.digest, target.revision, reason)
-
-    def _tell_refused(self, revision: str, error: AgentError) -> None:
-        """Once for each commit; later polls are silent."""
-        told = self._house.state.recall(REFUSED)
-        if told and told.value["revision"] == revision:
-            return
-        mistakes = error.mistakes if isinstance(error, SpecError) else ()
-        self._house.events.tell(
-            "commit.refused",
-            level="error",
-            revision=revision,
-            reason=error.reason,
-            mistakes=[str(mistake) for mistake in mistakes],
-            message="" if mistakes else str(error),
-        )
-        self._house.state.remember(
-            REFUSED,
-            {
-                "revision": revision,
-                "reason": error.reason,
-                "message": str(error),
-                "mistakes": [mistake_json(mistake) for mistake in mistakes],
-            },
-            self._house.clock(),
-        )
-
-    def _tell_unreachable(self, error: AgentError) -> None:
-        if self._house.state.recall(UNREACHABLE) is None:
-            message = f"{error}; the last good state is kept and enforced"
-            self._house.events.tell("source.unreachable", level="warning", reason=message)
-            self._house.state.remember(UNREACHABLE, {"reason": str(error)}, self._house.clock())
-
-    def _tell_reachable(self) -> None:
-        if self._house.state.recall(UNREACHABLE) is not None:
-            self._house.state.forget(UNREACHABLE)
-            self._house.events.tell("source.recovered")
-
-    def _tell_held(self, target: Target, converged: Converged) -> None:
-        state, view = self._house.state, converged.view
-        held = state.held()
-        if not view.plan.held:
-            if held is not None:
-                state.clear_held()
-            return
-        if held is None or held.digest != view.digest:
-            plan = plan_json(view.plan, revision=target.revision, digest=view.digest)
-            state.hold(view.digest, target.revision, plan)
-            for change in view.plan.held:
-                words = f"{change.needs_word}; look with `prosodist plan`, then `prosodist confirm`"
-                self._house.events.change(
-                    "change.held", change, revision=target.revision, level="warning", needs=words
-                )
-
-    def _tell_pass(self, outcome: Outcome) -> None:
-        """At info when something was done or the news is new; a poll that finds the same again is silent."""
-        news = (outcome.result, outcome.revision, outcome.failures, outcome.mistakes)
-        same, self._news = news == self._news, news
-        if same and not outcome.made:
-            return
-        LOG.log(
-            logging.WARNING if outcome.failed else logging.INFO,
-            "pass.failed" if outcome.failed else "pass.done",
-            revision=outcome.revision,
-            result=outcome.result.value,
-            reason="; ".join(outcome.failures),
-            changes=len(outcome.made),
-            seconds=round(outcome.seconds, 3),
-        )
 
     def _watch(self, converged: Converged) -> None:
         plan = converged.view.plan

@@ -118,7 +118,10 @@ class Signal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Make:
-    """Let the hands draw what must be random: `kind` is `secret` (32 bytes, base64url) or `self-signed` (path.crt, path.key)."""
+    """Let the hands draw what must be random.
+
+    `kind` is `secret` (32 bytes, base64url) or `self-signed` (a pair, path.crt and path.key).
+    """
 
     path: PurePosixPath
     kind: str
@@ -151,7 +154,21 @@ class Forget:
     id: str
 
 
-Action = WriteFile | MakeDir | Link | RemoveFile | Keep | Run | Spawn | Stop | Signal | Make | ChoosePorts | Remember | Forget
+Action = (
+    WriteFile
+    | MakeDir
+    | Link
+    | RemoveFile
+    | Keep
+    | Run
+    | Spawn
+    | Stop
+    | Signal
+    | Make
+    | ChoosePorts
+    | Remember
+    | Forget
+)
 
 
 # --- verdicts ------------------------------------------------------------------------------------------------

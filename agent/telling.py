@@ -1,0 +1,90 @@
+"""What a pass has to tell, once: a refused commit, a repository that cannot be reached, a plan that is held.
+
+What was told is a record, so that later polls are silent, those of the next agent too.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from agent.converge import Converged
+from agent.events import LOG, Events
+from agent.outcome import Outcome, mistake_json, plan_json
+from agent.state import State
+from schemas.errors import AgentError, SpecError
+
+REFUSED, UNREACHABLE = "told:refused", "told:unreachable"
+
+
+class Telling:
+    """Tells what is new."""
+
+    def __init__(self, state: State, events: Events, clock: Callable[[], float]) -> None:
+        self._state, self._events, self._clock = state, events, clock
+        self._news: object = None
+
+    def refused(self, revision: str, error: AgentError) -> None:
+        """A commit was not taken: once for each commit."""
+        told = self._state.recall(REFUSED)
+        if told and told.value["revision"] == revision:
+            return
+        mistakes = error.mistakes if isinstance(error, SpecError) else ()
+        self._events.tell(
+            "commit.refused",
+            level="error",
+            revision=revision,
+            reason=error.reason,
+            mistakes=[str(mistake) for mistake in mistakes],
+            message="" if mistakes else str(error),
+        )
+        record = {
+            "revision": revision,
+            "reason": error.reason,
+            "message": str(error),
+            "mistakes": [mistake_json(mistake) for mistake in mistakes],
+        }
+        self._state.remember(REFUSED, record, self._clock())
+
+    def unreachable(self, error: AgentError) -> None:
+        """The repository cannot be reached."""
+        if self._state.recall(UNREACHABLE) is None:
+            message = f"{error}; the last good state is kept and enforced"
+            self._events.tell("source.unreachable", level="warning", reason=message)
+            self._state.remember(UNREACHABLE, {"reason": str(error)}, self._clock())
+
+    def reachable(self) -> None:
+        """It can be reached again."""
+        if self._state.recall(UNREACHABLE) is not None:
+            self._state.forget(UNREACHABLE)
+            self._events.tell("source.recovered")
+
+    def held(self, revision: str, converged: Converged) -> None:
+        """A plan waits for a person's word; kept so that `confirm` can name just this one."""
+        view, held = converged.view, self._state.held()
+        if not view.plan.held:
+            if held is not None:
+                self._state.clear_held()
+            return
+        if held is not None and held.digest == view.digest:
+            return
+        self._state.hold(view.digest, revision, plan_json(view.plan, revision=revision, digest=view.digest))
+        for change in view.plan.held:
+            words = f"{change.needs_word}; look with `prosodist plan`, then `prosodist confirm`"
+            self._events.change("change.held", change, revision=revision, level="warning", needs=words)
+
+    def passed(self, outcome: Outcome) -> None:
+        """A pass ended: told when something was done or the news is new, not when a poll finds the same again."""
+        news = (outcome.result, outcome.revision, outcome.failures, outcome.mistakes)
+        same, self._news = news == self._news, news
+        if same and not outcome.made:
+            return
+        LOG.log(
+            logging.WARNING if outcome.failed else logging.INFO,
+            "pass.failed" if outcome.failed else "pass.done",
+            revision=outcome.revision,
+            result=outcome.result.value,
+            reason="; ".join(outcome.failures),
+            changes=len(outcome.made),
+            seconds=round(outcome.seconds, 3),
+        )
