@@ -83,7 +83,6 @@ class _Pass:
     deeds: set[tuple[str, tuple[Action, ...]]] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
     stale: Counter[str] = field(default_factory=Counter)
-    touched_prosody: bool = False
 
 
 def observe(house: House, spec: HostSpec, memory: Memory, *, revision: str) -> tuple[View, Proof | None]:
@@ -122,13 +121,9 @@ def converge(house: House, spec: HostSpec, *, revision: str, undoing: bool = Fal
         ripe = _postponing(view)
         if settled(ripe):
             made, failures = tuple(memory.made), tuple(memory.failed.values())
-            return Converged(
-                view=view, made=made, failures=failures, proof=None if failures else tracer.proof()
-            )
+            return Converged(view=view, made=made, failures=failures, proof=None if failures else tracer.proof())
         _round(house, spec, site, ripe, memory, revision)
-    raise PassFailed(
-        NotConverging(f"the host: {ROUNDS} rounds did not suffice; see the log"), tuple(memory.made)
-    )
+    raise PassFailed(NotConverging(f"the host: {ROUNDS} rounds did not suffice; see the log"), tuple(memory.made))
 
 
 def _round(house: House, spec: HostSpec, site: Site, view: View, memory: _Pass, revision: str) -> None:
@@ -143,11 +138,11 @@ def _round(house: House, spec: HostSpec, site: Site, view: View, memory: _Pass, 
     try:
         for owed in activations:
             _perform(house, owed.before)
-        for change in plan.changes:
-            _apply(house, change, memory, revision)
+        applied = [_apply(house, change, memory, revision) for change in plan.changes]
+        if not all(done or PROSODY not in change.touches for done, change in zip(applied, plan.changes, strict=True)):
+            return  # something moved under our hands, and what lies there now is nothing to make live
         for owed in activations:
             _perform(house, owed.after)
-            memory.touched_prosody = True
             house.events.tell(
                 "activation.made",
                 revision=revision,
@@ -155,30 +150,29 @@ def _round(house: House, spec: HostSpec, site: Site, view: View, memory: _Pass, 
                 reason=owed.reason,
                 disruption=owed.disruption.name,
             )
-        _prove(house, spec, plan, memory)
+        _prove(house, spec, plan)
     except (ActionFailed, Unhealthy, NotConverging) as error:
         raise PassFailed(error, tuple(memory.made)) from error
     house.state.clear_owed()
 
 
-def _apply(house: House, change: Change, memory: _Pass, revision: str) -> None:
-    """One change. What Prosody does not need may fail without failing the pass."""
+def _apply(house: House, change: Change, memory: _Pass, revision: str) -> bool:
+    """One change; whether it was made. What Prosody does not need may fail without failing the pass."""
     if house.stopping():
         raise Interrupted("the pass: ended between two steps; the next one finishes it")
     critical = PROSODY in change.touches
     try:
-        memory.touched_prosody = memory.touched_prosody or critical
         _perform(house, change.actions)
     except Stale as error:
         memory.stale[change.id] += 1
         if memory.stale[change.id] > STALE_ROUNDS:
             _give_up(house, change, error, memory, revision)
-        return  # the next round sees it as it is now
+        return False  # the next round sees it as it is now
     except (ActionFailed, Temporary) as error:
         if critical:
             raise ActionFailed(str(error)) from error
         _give_up(house, change, error, memory, revision)
-        return
+        return False
     memory.deeds.add(_deed(change))
     memory.made.append(change)
     if change.wanted is None:
@@ -186,6 +180,7 @@ def _apply(house: House, change: Change, memory: _Pass, revision: str) -> None:
     origin = str(change.origin) if change.origin else None
     house.events.change("change.made", change, revision=revision, origin=origin)
     drifts.corrected(house.state, house.events, change, revision=revision, at=house.clock())
+    return True
 
 
 def _perform(house: House, actions: tuple[Action, ...]) -> None:
@@ -193,7 +188,7 @@ def _perform(house: House, actions: tuple[Action, ...]) -> None:
         house.host.perform(action)
 
 
-def _prove(house: House, spec: HostSpec, plan: Plan, memory: _Pass) -> None:
+def _prove(house: House, spec: HostSpec, plan: Plan) -> None:
     """After Prosody was started, restarted or reloaded: is it well, and what has it loaded?
 
     Of a process that was only found again nobody knows what it loaded: it may be older than what lies on the disk.

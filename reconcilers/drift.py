@@ -52,7 +52,7 @@ def judge(verdicts: Iterable[Verdict], owned: Mapping[str, Owned]) -> Judged:
 def _classed(change: Change, ours: Owned | None) -> Change:
     if change.wanted is None:
         drift = DriftClass.PRUNE
-    elif not _written(ours) or change.live == _written(ours):
+    elif ours is None or not ours.digest or change.live == ours.digest:
         drift = DriftClass.INTENDED
     elif change.wanted == ours.wish:
         drift = DriftClass.CORRECTIVE
