@@ -113,6 +113,7 @@ class Engine:
             )
         self._house.state.mark(accepted=full)
         self._anchor.write(full)
+        self.source.keep("accepted", full)
         self._house.state.forget(REFUSED)
         self._passes.forget_proof()
         self._house.events.tell("commit.accepted", revision=full, reason="accepted by hand")

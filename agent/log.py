@@ -45,6 +45,7 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "notify.failed": "the service manager could not be told that the agent is ready",
         "pass.done": "a pass ended; says its result, its revision and how long it took",
         "pass.failed": "a pass did not reach its end",
+        "pass.fault": "a fault of the agent ended a pass; the agent goes on",
         "paths.unwatched": "some managed paths cannot be watched; the next full look finds changes there",
         "request.failed": "a command's request ended in a fault of the agent",
         "request.refused": "somebody who is neither root nor the agent's user spoke to the control socket",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from schemas.errors import Mistake
+from schemas.errors import Mark, Mistake
 from schemas.plan import Change, Plan, Wait
 
 
@@ -107,6 +108,12 @@ def mistake_json(mistake: Mistake) -> dict[str, Any]:
         "text": mistake.text,
         "message": str(mistake),
     }
+
+
+def mistake_from_json(value: Mapping[str, Any]) -> Mistake:
+    """The inverse of `mistake_json`."""
+    mark = Mark(value["file"], value["line"], value["column"])
+    return Mistake(mark=mark, subject=value["subject"], text=value["text"])
 
 
 def plan_json(plan: Plan, *, revision: str | None, digest: str | None = None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from agent import drifts
 from agent.converge import Converged, House, Interrupted, PassFailed, converge, observe, recollect
+from agent.events import LOG
 from agent.outcome import Outcome, Result
 from agent.source import Source
 from agent.state import Anchor
@@ -56,6 +57,7 @@ class Passes:
     ) -> None:
         self._house, self._source, self._anchor, self._read = house, source, anchor, read
         self._specs: dict[str, HostSpec] = {}
+        self._mistaken: tuple[str, SpecError] | None = None
         self._proved: _Proved | None = None
         self._telling = Telling(house.state, house.events, house.clock)
         self.target: Target | None = None
@@ -75,6 +77,10 @@ class Passes:
             outcome = self._pass(full=full, retry=retry)
         except AgentError as error:
             outcome = Outcome(result=Result.FAILED, failures=(str(error),))
+        except Exception as error:
+            LOG.exception("pass.fault", reason=type(error).__name__)
+            fault = f"the pass: a fault of the agent ({type(error).__name__}: {error}); its log has more"
+            outcome = Outcome(result=Result.FAILED, failures=(fault,))
         finally:
             self._house.renderer.close()
         for notice in self._source.take_notices():
@@ -103,8 +109,12 @@ class Passes:
 
     def _pass(self, *, full: bool, retry: bool) -> Outcome:
         state = self._house.state
+        if retry and (stalled := state.recall(STALLED)) is not None:
+            state.unreject(stalled.value["digest"])
+            state.forget(STALLED)
         target = self._choose()
         self.target = target
+        self.wake_at = self.wake_at if self._proved else None
         if target is None:
             refusal = self.refusal or SourceRefused("the repository offers nothing that could be enforced")
             return self._refused(refusal)
@@ -118,19 +128,15 @@ class Passes:
         stalled = state.recall(STALLED)
         if stalled and stalled.value["digest"] == target.spec.digest and not retry:
             return Outcome(result=Result.STALLED, revision=target.revision, failures=(stalled.value["reason"],))
-        if retry:
-            state.forget(STALLED)
         return self._with_refusal(self._converge(target))
 
     def _converge(self, target: Target) -> Outcome:
         try:
             converged = converge(self._house, target.spec, revision=target.revision)
         except SpecError as error:
-            self._house.state.reject(target.spec.digest, target.revision, "ValidationFailed")
             self._telling.refused(target.revision, error)
             return self._back(target, Result.INVALID, error)
         except PassFailed as failure:
-            self._house.state.reject(target.spec.digest, target.revision, str(failure.cause))
             told = {"object": "prosody", "reason": str(failure.cause)}
             self._house.events.tell("health.failed", level="error", revision=target.revision, **told)
             return self._back(target, Result.ROLLED_BACK, failure)
@@ -143,6 +149,8 @@ class Passes:
         state, plan = self._house.state, converged.view.plan
         well = not converged.failures
         state.mark(applied=target.revision)
+        if state.recall(STALLED) is not None:
+            state.forget(STALLED)
         holds_prosody = any(change.id.startswith("config:") for change in plan.held)
         if well and not holds_prosody and state.marks().good != target.revision:
             state.mark(good=target.revision)
@@ -177,8 +185,10 @@ class Passes:
             if isinstance(cause, SpecError):
                 return Outcome(result=result, revision=None, mistakes=mistakes)
             return self._stall(target, f"{cause}; there is no earlier good state to go back to", made)
+        self._reject(target, cause)
+        undoing = result is Result.ROLLED_BACK  # else nothing was written, and there is nothing to undo
         try:
-            converged = converge(self._house, good.spec, revision=good.revision, undoing=True)
+            converged = converge(self._house, good.spec, revision=good.revision, undoing=undoing)
         except (AgentError, Interrupted) as error:
             return self._stall(target, f"{cause}; going back to {good.revision[:12]} failed too: {error}", made)
         self.target = good
@@ -188,6 +198,12 @@ class Passes:
             self._house.events.tell("rolled_back", level="error", revision=good.revision, **told)
         failures = () if mistakes else (str(cause),)
         return replace(back, result=result, made=(*made, *back.made), mistakes=mistakes, failures=failures)
+
+    def _reject(self, target: Target, cause: AgentError) -> None:
+        """Not to be tried again. It is told already, so polls are silent."""
+        reason = "ValidationFailed" if isinstance(cause, SpecError) else str(cause)
+        self._house.state.reject(target.spec.digest, target.revision, reason)
+        self._telling.note_refused(target.revision, cause)
 
     def _stall(self, target: Target, reason: str, made: tuple[object, ...]) -> Outcome:
         self._house.state.remember(STALLED, {"digest": target.spec.digest, "reason": reason}, self._house.clock())
@@ -206,6 +222,8 @@ class Passes:
             revision=target.revision,
             at=self._house.clock(),
         )
+        suspension = self._house.state.suspension()
+        self.wake_at = suspension.until if suspension else None
         return Outcome(result=Result.SUSPENDED, revision=target.revision, reported=view.plan.changes)
 
     # --- which commit ---
@@ -241,8 +259,15 @@ class Passes:
             self._house.events.tell("commit.accepted", revision=tip, **self._source.describe(tip))
         reason = state.rejected(spec.digest)
         if reason is not None:
-            raise SourceRefused(f"commit {tip[:12]}: rejected before ({reason})", revision=tip)
+            raise self._rejection(tip, reason)
         return Target(spec=spec, revision=tip)
+
+    def _rejection(self, tip: str, reason: str) -> AgentError:
+        """In the words of the pass that rejected it, when it was this very commit."""
+        mistakes = self._telling.mistakes(tip)
+        if mistakes:
+            return SpecError(mistakes)
+        return SourceRefused(f"commit {tip[:12]}: rejected before ({reason})", revision=tip)
 
     def accepted(self) -> str | None:
         """The newest accepted revision: the state's word, or the second copy's when the state is new."""
@@ -267,9 +292,15 @@ class Passes:
 
     def _spec(self, revision: str) -> HostSpec:
         """Loaded once; only what may still be enforced stays in memory. Raises SpecError."""
+        if self._mistaken is not None and self._mistaken[0] == revision:
+            raise self._mistaken[1]  # a commit that takes ten seconds to be refused costs them once
         spec = self._specs.get(revision)
         if spec is None:
-            spec = self._read(self._source.tree(revision))
+            try:
+                spec = self._read(self._source.tree(revision))
+            except SpecError as error:
+                self._mistaken = revision, error
+                raise
             marks = self._house.state.marks()
             kept = {revision, marks.good, marks.accepted}
             self._specs = {r: s for r, s in self._specs.items() if r in kept} | {revision: spec}

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from agent.converge import Converged
 from agent.events import LOG, Events
-from agent.outcome import Outcome, mistake_json, plan_json
+from agent.outcome import Outcome, mistake_from_json, mistake_json, plan_json
 from agent.state import State
-from schemas.errors import AgentError, SpecError
+from schemas.errors import AgentError, Mistake, SpecError
 
 REFUSED, UNREACHABLE = "told:refused", "told:unreachable"
 
@@ -38,6 +38,11 @@ class Telling:
             mistakes=[str(mistake) for mistake in mistakes],
             message="" if mistakes else str(error),
         )
+        self.note_refused(revision, error)
+
+    def note_refused(self, revision: str, error: AgentError) -> None:
+        """It was told, here or by the rollback that it led to."""
+        mistakes = error.mistakes if isinstance(error, SpecError) else ()
         record = {
             "revision": revision,
             "reason": error.reason,
@@ -45,6 +50,13 @@ class Telling:
             "mistakes": [mistake_json(mistake) for mistake in mistakes],
         }
         self._state.remember(REFUSED, record, self._clock())
+
+    def mistakes(self, revision: str) -> tuple[Mistake, ...]:
+        """Those that this commit was refused for, as they were told."""
+        told = self._state.recall(REFUSED)
+        if told is None or told.value["revision"] != revision:
+            return ()
+        return tuple(map(mistake_from_json, told.value["mistakes"]))
 
     def unreachable(self, error: AgentError) -> None:
         """The repository cannot be reached."""
