@@ -70,10 +70,14 @@ class _Loop:
     def run(self) -> None:
         self._watch.watch_repository(map(str, self._engine.source.watch_paths()))
         self._pass()
-        while not self._watch.stopping():
+        told_to_stop = self._watch.stopping()
+        while not told_to_stop:
             reasons = self._watch.wait(self._next_poll(), expiry=self._engine.passes.wake_at)
-            if self._serve(reasons) and not self._watch.stopping():
+            wanted = self._serve(reasons)
+            told_to_stop = any(isinstance(reason, SignalReceived) and reason.stops for reason in reasons)
+            if wanted and not told_to_stop:
                 self._pass()
+            told_to_stop = told_to_stop or self._watch.stopping()
 
     def _serve(self, reasons: tuple[Reason, ...]) -> bool:
         """Answer who asks; whether a pass is wanted besides."""
