@@ -98,7 +98,7 @@ def recollect(state: State, *, undoing: bool = False) -> Memory:
     confirmed = state.confirmed()
     return Memory(
         owned=state.owned(),
-        drifted={drift.id: drift for drift in state.open_drift()},
+        fights={drift.id: drift for drift in state.corrected_drift()},
         confirmed=confirmed.digest if confirmed else None,
         undoing=undoing,
     )
@@ -117,7 +117,7 @@ def converge(house: House, spec: HostSpec, *, revision: str, undoing: bool = Fal
         view = look(tracer, spec, site, recollect(house.state, undoing=undoing), revision=revision)
         view = _without(view, memory.failed)
         _settle(house, view, revision)
-        drifts.tell(house.state, house.events, view.plan, revision=revision, at=house.clock())
+        drifts.tell(house.state, house.events, view, revision=revision, at=house.clock())
         ripe = _postponing(view)
         if settled(ripe):
             made, failures = tuple(memory.made), tuple(memory.failed.values())

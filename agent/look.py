@@ -19,13 +19,11 @@ from schemas.plan import (
     Change,
     DriftClass,
     Holds,
-    Instant,
     Kind,
     Make,
     Plan,
     Policy,
     Verdict,
-    Wait,
     WriteFile,
 )
 from schemas.record import OpenDrift, Owned
@@ -38,10 +36,10 @@ CONTESTED_FOR = 600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """What a look needs of the state: the inventory, the drift that is open, and what a person has confirmed."""
+    """What a look needs of the state: the inventory, what was corrected before, and what a person has confirmed."""
 
     owned: Mapping[str, Mapping[str, Owned]]
-    drifted: Mapping[str, OpenDrift]
+    fights: Mapping[str, OpenDrift]
     confirmed: str | None = None
     """The digest of the held plan that a person agreed to."""
     undoing: bool = False
@@ -55,7 +53,8 @@ class View:
     plan: Plan
     by: Mapping[str, str]
     released: tuple[str, ...]
-    contested: tuple[str, ...]
+    contested: frozenset[str]
+    """Ids of what was told as contested, and is left alone for a while."""
     digest: str
     """Names what is held, for `prosodist confirm`; empty when nothing is."""
 
@@ -75,11 +74,12 @@ def look(reader: Tracer, spec: HostSpec, site: Site, memory: Memory, *, revision
         reported += judged.reported
         released += judged.released
     verdicts, contested = _leave_contested(reader, verdicts, memory)
+    reported += contested
     allowed, held = _hold(verdicts, spec, memory, revision)
     plan = Plan(verdicts=tuple(allowed), held=tuple(held), reported=tuple(reported))
     plan = replace(plan, activation=_activation(reader, spec, site, plan))
     digest = _digest(held, revision) if held else ""
-    return View(plan=plan, by=by, released=tuple(released), contested=contested, digest=digest)
+    return View(plan=plan, by=by, released=tuple(released), contested=frozenset(c.id for c in contested), digest=digest)
 
 
 def _insist_on_verdicts(name: str, owned: Mapping[str, Owned], judged: drift.Judged) -> None:
@@ -89,22 +89,21 @@ def _insist_on_verdicts(name: str, owned: Mapping[str, Owned], judged: drift.Jud
         raise AgentError(f"reconciler {name} says nothing of {', '.join(silent)}; this is a mistake of ours")
 
 
-def _leave_contested(reader: Reader, verdicts: list[Verdict], memory: Memory) -> tuple[list[Verdict], tuple[str, ...]]:
-    """An object that somebody puts back each time is not fought over in a loop."""
+def _leave_contested(reader: Reader, verdicts: list[Verdict], memory: Memory) -> tuple[list[Verdict], list[Change]]:
+    """An object that somebody puts back each time is not fought over in a loop: what is left, and what is only told."""
     kept: list[Verdict] = []
-    contested: list[str] = []
+    contested: list[Change] = []
     for verdict in verdicts:
-        seen = memory.drifted.get(verdict.id)
-        fought = isinstance(verdict, Change) and verdict.drift is DriftClass.CORRECTIVE and seen is not None
-        if fought and seen and seen.corrected >= CONTESTED_AFTER:
-            until = seen.last_corrected + CONTESTED_FOR
-            if not reader.due(until):
-                why = f"somebody else writes it too: put right {seen.corrected} times, each time changed back"
-                kept.append(Wait(id=verdict.id, why=why, until=Instant(until)))
-                contested.append(verdict.id)
-                continue
-        kept.append(verdict)
-    return kept, tuple(contested)
+        fight = memory.fights.get(verdict.id)
+        fought = isinstance(verdict, Change) and verdict.drift is DriftClass.CORRECTIVE
+        if not fought or fight is None or fight.corrected < CONTESTED_AFTER:
+            kept.append(verdict)
+        elif reader.due(fight.last_corrected + CONTESTED_FOR):  # noqa: SIM114: asked only where it decides
+            kept.append(verdict)
+        elif isinstance(verdict, Change):
+            why = f"{verdict.why}; put right {fight.corrected} times, each time changed back by somebody else"
+            contested.append(replace(verdict, why=why))
+    return kept, contested
 
 
 def _hold(verdicts: list[Verdict], spec: HostSpec, memory: Memory, revision: str) -> tuple[list[Verdict], list[Change]]:

@@ -218,7 +218,7 @@ class Passes:
         drifts.tell(
             self._house.state,
             self._house.events,
-            view.plan,
+            view,
             revision=target.revision,
             at=self._house.clock(),
         )

@@ -58,6 +58,11 @@ class View:
         rows = self._database.rows(drift.SELECT + " WHERE open ORDER BY id")
         return tuple(map(drift.to_drift, rows))
 
+    def corrected_drift(self) -> tuple[OpenDrift, ...]:
+        """What was put right by us, open again or not, with how often and when."""
+        rows = self._database.rows(drift.SELECT + " WHERE corrected > 0 ORDER BY id")
+        return tuple(map(drift.to_drift, rows))
+
     def history(self, limit: int = 100) -> tuple[Entry, ...]:
         """The newest events, newest first."""
         rows = self._database.rows(
