@@ -40,6 +40,8 @@ class Seen:
 
     info: FileInfo
     content: bytes | None = None
+    names: tuple[str, ...] = ()
+    """What is in a directory that is gone from git."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,11 @@ def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Si
     """Resolve what is wanted (secrets, ports and templates need the host), and look at each path."""
     wanted = dict(_wanted(reader, spec, site))
     paths = set(wanted) | {_path(id_) for id_ in owned}
-    return Have(wanted=wanted, seen={path: _look(reader, path) for path in sorted(paths)})
+    seen = {path: _look(reader, path) for path in sorted(paths)}
+    for path, found in seen.items():
+        if path not in wanted and found is not None and found.info.kind == "directory":
+            seen[path] = replace(found, names=reader.listdir(path) or ())
+    return Have(wanted=wanted, seen=seen)
 
 
 def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> Iterator[Verdict]:
@@ -76,8 +82,15 @@ def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> 
     for path in sorted(have.wanted):
         wanted = have.wanted[path]
         yield wanted if isinstance(wanted, Wait) else _verdict(path, wanted, have.seen[path], site)
+    going: set[PurePosixPath] = set()
     for path in sorted(set(have.seen) - set(have.wanted), reverse=True):
-        yield _gone(path, have.seen[path], spec.host.drift, site)
+        seen = have.seen[path]
+        if seen is None or not all(path / name in going for name in seen.names):
+            yield _released(path, seen, spec.host.drift)
+        else:
+            if owned[f"file:{path}"].made:
+                going.add(path)
+            yield _gone(path, seen, spec.host.drift, site)
 
 
 def _path(id_: str) -> PurePosixPath:
@@ -149,9 +162,7 @@ def _rendered(
             own[name] = value
     seen = {**variables(spec, fqdn=site.fqdn, ports=ports), **own}
     text = site.render(entry.template, spec.sources[entry.template].data, seen)
-    return replace(
-        base, content=Secret(text) if hidden else text, mode=_mode(entry, 0o640 if hidden else 0o644)
-    )
+    return replace(base, content=Secret(text) if hidden else text, mode=_mode(entry, 0o640 if hidden else 0o644))
 
 
 def _tree(path: PurePosixPath, entry: File, spec: HostSpec) -> Iterator[tuple[PurePosixPath, Wanted]]:
@@ -303,18 +314,21 @@ def _diff(path: PurePosixPath, wanted: Wanted, seen: Seen | None) -> tuple[str, 
     return tuple(difflib.unified_diff(live, wish, f"{path} (live)", f"{path} (git)", lineterm=""))
 
 
-def _gone(path: PurePosixPath, seen: Seen | None, policy: Policy, site: Site) -> Change:
+def _released(path: PurePosixPath, seen: Seen | None, policy: Policy) -> Change:
+    """Ours, no longer in git, and nothing that we may remove."""
+    return Change(
+        id=f"file:{path}",
+        kind=Kind.RELEASED,
+        why="gone from git, and from the host" if seen is None else "gone from git; what is in it is not ours",
+        actions=(),
+        wanted=None,
+        live=None,
+        policy=policy,
+    )
+
+
+def _gone(path: PurePosixPath, seen: Seen, policy: Policy, site: Site) -> Change:
     """Ours, and no longer in git."""
-    if seen is None:
-        return Change(
-            id=f"file:{path}",
-            kind=Kind.RELEASED,
-            why="gone from git, and from the host",
-            actions=(),
-            wanted=None,
-            live=None,
-            policy=policy,
-        )
     return Change(
         id=f"file:{path}",
         kind=Kind.REMOVED,
