@@ -69,7 +69,7 @@ def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Si
     """Ask the record first, then all processes."""
     process = recorded_process(reader)
     recorded = process is not None
-    if process is None and site.prosody is not None:
+    if process is None and site.prosody is not None and spec.host.prosody is not None:
         same = [found for found in reader.find(start(site).argv) if found.user == site.owner]
         process = same[0] if same else None
     config = reader.read(site.paths.config) if spec.host.prosody is not None else None
