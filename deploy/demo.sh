@@ -162,13 +162,22 @@ END
     wait "$agent"
 }
 
+# The agent ends after the step in hand; what has not ended after ten seconds is ended with its Prosody.
 end_agent() {
     if [ -n "$agent" ] && kill "$agent" 2>/dev/null; then
-        wait "$agent" 2>/dev/null || :
+        tries=0
+        while [ "$tries" -lt 100 ] && lives "$agent"; do
+            tries=$((tries + 1))
+            sleep 0.1
+        done
+        ! lives "$agent" || complain "The agent did not end when asked (SIGTERM)."
     fi
     agent=
     end_leftovers
 }
+
+# A process that has ended stays as a zombie until the shell waits for it (proc(5): stat).
+lives() { ! grep -qs ') Z ' "/proc/$1/stat" && [ -e "/proc/$1" ]; }
 
 # The agent leaves its Prosody running, so that clients stay when only the agent is renewed. Here both go.
 # Ours is what names the demo's home or settings in its command line.
@@ -187,7 +196,7 @@ end_leftovers() {
 
 ours() {
     for process in /proc/[0-9]*; do
-        line=$(tr '\0' ' ' <"$process/cmdline" 2>/dev/null) || continue
+        line=$({ tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null) || continue
         case "$line" in
         *"--config $place/agent.yaml run "* | *"bin/prosody "*"$place/home/"*)
             printf '%s ' "${process#/proc/}"

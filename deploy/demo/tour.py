@@ -24,6 +24,9 @@ from stream import open_stream, serves
 PATIENCE = 60.0
 """Seconds; far above what any step takes, and short enough for a visitor to wait for an explanation."""
 
+DETAILS = 8
+"""Lines shown below an event."""
+
 BROKEN = """\
 # Four mistakes, told in one go.
 profile: local
@@ -135,8 +138,14 @@ def title(text: str) -> None:
 
 
 def show(event: dict[str, Any]) -> None:
-    """One line of the agent's log."""
-    tell(f"    {json.dumps(event, ensure_ascii=False)}")
+    """An event of the agent's log in short; the log itself has it as JSON."""
+    told = event["object"] if event.get("object") else event["revision"][:12]
+    tell(f"    {event['event']}  {told}: {event['reason']}")
+    details = event.get("diff") or event.get("mistakes") or []
+    for line in details[:DETAILS]:
+        tell(f"        {line}")
+    if len(details) > DETAILS:
+        tell(f"        … and {len(details) - DETAILS} lines more")
 
 
 def run(*argv: str) -> str:
@@ -155,7 +164,7 @@ def converge(demo: Demo) -> None:
     title("1. From nothing: the agent reads the repository and makes it so")
     demo.wait_for("the first pass", lambda: demo.good() == demo.head())
     for event in demo.events():
-        if event.get("event") in ("change.made", "pass.done"):
+        if event.get("event") == "change.made":
             show(event)
     tell(f"Prosody answers a client of example.test on 127.0.0.1:{demo.port()}:")
     answer = demo.wait_for("an XMPP stream for example.test", lambda: answered("example.test", demo.port()))
@@ -228,8 +237,8 @@ def refuse(demo: Demo) -> None:
     )
     for event in refused:
         show(event)
-    for line in mistakes(demo):
-        tell(f"    {line}")
+    tell("prosodist validate work", command=True)
+    tell(f"    says the same {len(mistakes(demo))} mistakes before a push")
     if demo.fingerprint() != before or demo.good() != good:
         raise Failed("the broken commit changed something")
     tell("Files, process and the revision in force are what they were.")
@@ -241,7 +250,6 @@ def refuse(demo: Demo) -> None:
 
 def mistakes(demo: Demo) -> list[str]:
     """What `prosodist validate` says of the work clone, as a visitor would see it before pushing."""
-    tell("prosodist validate work", command=True)
     argv = [str(demo.place / "prosodist"), "validate", str(demo.work)]
     ran = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE)
     lines = [line for line in (ran.stdout + ran.stderr).splitlines() if re.search(r"\.yaml:\d+:\d+: ", line)]
