@@ -75,7 +75,7 @@ class Bundle:
         _, begin = self._read_head(whole)
         pack, checksum = whole[begin:], whole[-_CHECKSUM:].hex()
         index = self._index(checksum)
-        if not _is_sealed(pack) or not index.is_file() or not _is_sealed(index.read_bytes()):
+        if not is_sealed(pack) or not index.is_file() or not is_sealed(index.read_bytes()):
             raise BundleDamaged(f"{self.path}: its checksum is wrong, or {index.name} is not what belongs to it")
         name = f"pack-{checksum}"
         packs.joinpath(f"{name}.pack").write_bytes(pack)
@@ -95,7 +95,7 @@ class Bundle:
         return {name: id_ for id_, _, name in named if name != "HEAD"}, end + 2
 
 
-def _is_sealed(data: bytes) -> bool:
+def is_sealed(data: bytes) -> bool:
     """Whether it ends in its own SHA-1, as packs and indexes do."""
     digest = hashlib.sha1(data[:-_CHECKSUM], usedforsecurity=False).digest()
     return len(data) > _CHECKSUM and digest == data[-_CHECKSUM:]

@@ -16,9 +16,9 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pygit2
-from pygit2.enums import ConfigLevel, FileMode
+from pygit2.enums import ConfigLevel, FileMode, RepositoryOpenFlag
 
-from agent.source.bundle import Bundle, BundleDamaged
+from agent.source.bundle import Bundle, BundleDamaged, is_sealed
 from agent.source.tree import MOST_FILES, Entry
 from schemas.errors import SourceRefused, Temporary
 
@@ -29,8 +29,6 @@ GIT_TROUBLE = (pygit2.GitError, KeyError, ValueError, OSError)
 
 _MOST_PACKS = 2 * 32
 """Each fetch brings a pack and its index; beyond this many files they are replaced by the bundle's two."""
-_MOST_LOOSE = 8
-"""In one of 256 directories: about 2,000 in all, or 500 pushes on the same disk."""
 
 
 class MirrorDamaged(Exception):
@@ -44,7 +42,7 @@ class Mirror:
         self.path = state_dir / "mirror.git"
         self.bundle = Bundle(state_dir)
         self._repository: pygit2.Repository | None = None
-        self._packs: dict[str, int] = {}
+        self._packs: dict[str, tuple[int, int]] = {}
         self._proved: set[str] = set()
 
     def open(self) -> pygit2.Repository:
@@ -175,7 +173,7 @@ class Mirror:
                 kept = self.bundle.refs()
             except BundleDamaged:
                 kept = {}
-            is_full = self._is_scattered()
+            is_full = len(self._packs) > _MOST_PACKS
             if not is_full and all(kept.get(name) == refs.get(name) for name in (ACCEPTED, GOOD)):
                 return False
             self.bundle.write(repository, refs)
@@ -196,13 +194,14 @@ class Mirror:
 
     def _open(self, *, checking: bool = True) -> pygit2.Repository:
         try:
-            repository = pygit2.Repository(os.fspath(self.path))
+            repository = pygit2.Repository(os.fspath(self.path), RepositoryOpenFlag.NO_SEARCH)
+            self.note_packs()
             if checking:
+                self._check_seals()
                 self._check_refs(repository)
         except (*GIT_TROUBLE, BundleDamaged) as error:
             state = "cannot be used" if self.path.exists() else "is not there"
             raise MirrorDamaged(f"{self.path}: {state} ({error})") from None
-        self.note_packs()
         return repository
 
     def _check_refs(self, repository: pygit2.Repository) -> None:
@@ -217,17 +216,23 @@ class Mirror:
 
     def _check_packs(self) -> None:
         """libgit2 maps packs into memory: reading one that was cut short would kill the process (SIGBUS)."""
-        for name, size in self._packs.items():
+        for name, signature in self._packs.items():
             try:
-                now = os.stat(self.path / "objects" / "pack" / name).st_size
+                now = _sign(os.stat(self.path / "objects" / "pack" / name))
             except OSError:
-                now = -1
-            if now != size:
-                raise MirrorDamaged(f"{self.path}: {name} has changed its size or is gone")
+                now = None
+            if now != signature:
+                raise MirrorDamaged(f"{self.path}: {name} was changed or is gone")
 
-    def _list_packs(self) -> dict[str, int]:
+    def _list_packs(self) -> dict[str, tuple[int, int]]:
         with os.scandir(self.path / "objects" / "pack") as found:
-            return {entry.name: entry.stat().st_size for entry in found if entry.name.endswith((".pack", ".idx"))}
+            return {entry.name: _sign(entry.stat()) for entry in found if entry.name.endswith((".pack", ".idx"))}
+
+    def _check_seals(self) -> None:
+        """Once, when it is opened: a gigabyte a second, and libgit2 may read damaged data for ever."""
+        for name in self._packs:
+            if not is_sealed((self.path / "objects" / "pack" / name).read_bytes()):
+                raise KeyError(f"the checksum of {name} is wrong")
 
     def _restore(self, fresh: Path) -> str:
         try:
@@ -236,21 +241,14 @@ class Mirror:
             return f"empty, because the bundle is damaged too: {error}"
         return f"restored from {self.bundle.path.name}" if name else "empty"
 
-    def _is_scattered(self) -> bool:
-        """As git-gc(1) guesses it: loose objects are spread evenly over 256 directories."""
-        loose = self.path / "objects" / "17"
-        return len(self._packs) > _MOST_PACKS or (loose.is_dir() and len(os.listdir(loose)) > _MOST_LOOSE)
-
     def _put_in_one(self) -> None:
-        """Replace the packs and loose objects of all the fetches by the bundle's pack, which was just written."""
+        """Replace the packs of all the fetches by the bundle's pack, which was just written."""
         packs = self.path / "objects" / "pack"
         name = self.bundle.restore(packs)
         self._let_go()
         for path in packs.iterdir():
             if path.stem != name:
                 path.unlink()
-        for directory in packs.parent.glob("[0-9a-f][0-9a-f]"):
-            shutil.rmtree(directory)
         self._repository = self._open(checking=False)
 
     def _let_go(self) -> None:
@@ -279,6 +277,10 @@ class Mirror:
             yield
         except GIT_TROUBLE as error:
             raise MirrorDamaged(f"{self.path}: {what} cannot be read ({error})") from None
+
+
+def _sign(found: os.stat_result) -> tuple[int, int]:
+    return found.st_size, found.st_mtime_ns
 
 
 def _refuse_odd(revision: str, name: bytes) -> None:

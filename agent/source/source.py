@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, TypeVar
-from urllib.parse import quote
 
 import pygit2
+from pygit2.enums import RepositoryOpenFlag
 
 from agent import durable
 from agent.address import Address, Transport, parse_address
@@ -89,11 +89,9 @@ class Source:
             return self._download()
         with self._local_repository() as repository:
             tip = self._local_tip(repository)
-            if self._mirror.is_at(str(tip)):
-                return str(tip)
-            if self._carry(repository, tip):
-                return str(tip)
-        return self._download()
+            if not self._mirror.is_at(str(tip)):
+                self._carry(repository, tip)
+            return str(tip)
 
     @contextlib.contextmanager
     def _local_repository(self) -> Iterator[pygit2.Repository]:
@@ -102,7 +100,7 @@ class Source:
         if not os.path.exists(path):
             raise Temporary(f"{path}: is not there; mount it, put it back, or correct `repository`")
         try:
-            repository = pygit2.Repository(path)
+            repository = pygit2.Repository(path, RepositoryOpenFlag.NO_SEARCH)  # never one that lies above
             if repository.is_shallow:
                 raise Temporary(
                     f"{path}: is a shallow clone, whose history cannot be followed; run git fetch --unshallow there"
@@ -125,19 +123,16 @@ class Source:
                 return pygit2.Oid(hex=str(reference.resolve().target))
         except GIT_TROUBLE as error:
             raise explain(self.address, error, secrets=()) from None
-        raise self._no_branch(is_empty=repository.is_empty)
+        raise self._no_branch(is_empty=not list(repository.references))
 
-    def _carry(self, repository: pygit2.Repository, tip: pygit2.Oid) -> bool:
-        """The short way for a few new commits. Where it stumbles, the long way says better why."""
-        if self._mirror.ref(FETCHED) is None:
-            return False
+    def _carry(self, repository: pygit2.Repository, tip: pygit2.Oid) -> None:
         try:
-            if not carry(repository, self._mirror.open(), tip):
-                return False
-            self._mirror.set_ref(FETCHED, str(tip))
-        except GIT_TROUBLE:
-            return False
-        return True
+            carry(repository, self._mirror.open(), tip)
+        except GIT_TROUBLE as error:
+            self._mirror.verify()  # what looks like the repository's fault may be ours
+            raise explain(self.address, error, secrets=()) from None
+        self._mirror.note_packs()
+        self._mirror.set_ref(FETCHED, str(tip))
 
     def _download(self) -> str:
         """Fetch the one branch into a ref of our own: no tags, no other ref, and nothing of the remote's settings."""
@@ -146,15 +141,14 @@ class Source:
             if self._token_file is not None and self.address.transport is Transport.HTTPS:
                 password = read_token(self._token_file)
             callbacks = self._prepare(password)
-            remote = self._mirror.open().remotes.create_anonymous(self._url())
+            remote = self._mirror.open().remotes.create_anonymous(self.address.url)
             proxy: Literal[True] | None = True if self.address.transport is Transport.HTTPS else None
-            if self.address.transport is not Transport.LOCAL:
-                offered = {head.name: str(head.oid) for head in remote.list_heads(callbacks=callbacks, proxy=proxy)}
-                tip = offered.get(f"refs/heads/{self._branch}")
-                if tip is None:
-                    raise self._no_branch(is_empty=not offered)
-                if self._mirror.is_at(tip):
-                    return tip
+            offered = {head.name: str(head.oid) for head in remote.list_heads(callbacks=callbacks, proxy=proxy)}
+            tip = offered.get(f"refs/heads/{self._branch}")
+            if tip is None:
+                raise self._no_branch(is_empty=not offered)
+            if self._mirror.is_at(tip):
+                return tip
             remote.fetch([f"+refs/heads/{self._branch}:{FETCHED}"], callbacks=callbacks, proxy=proxy)
         except SettingsError as error:
             raise Temporary(str(error)) from None  # a key was loosened while we ran: the last good state goes on
@@ -182,11 +176,6 @@ class Source:
             password=password,
             deadline=time.monotonic() + self._timeout,
         )
-
-    def _url(self) -> str:
-        """As libgit2 wants it: it would take a path with a colon for another machine's."""
-        url = self.address.url
-        return f"file://{quote(url)}" if self.address.transport is Transport.LOCAL else url
 
     def _no_branch(self, *, is_empty: bool) -> SourceRefused:
         what = "is empty" if is_empty else f"has no branch {self._branch}"
@@ -249,7 +238,13 @@ class Source:
 
     def kept(self, name: Literal["accepted", "good"]) -> str | None:
         """The commit that `keep` named, also after the mirror was lost."""
-        return self._soundly(lambda: self._mirror.ref({"accepted": ACCEPTED, "good": GOOD}[name]))
+        return self._soundly(lambda: self._kept({"accepted": ACCEPTED, "good": GOOD}[name]))
+
+    def _kept(self, ref: str) -> str | None:
+        found = self._mirror.ref(ref)
+        if found is None:
+            self._mirror.verify()  # the bundle may know of one
+        return found
 
     def save(self) -> bool:
         """Write accepted and good to the bundle when they moved; whether it was written. For the end of a pass.
