@@ -64,6 +64,8 @@ class Have:
 
     seen: Mapping[PurePosixPath, Seen | None]
     wanted: Mapping[PurePosixPath, Wanted | Wait]
+    homeless: frozenset[PurePosixPath]
+    """Wanted paths whose directory is not there, and that git says nothing of: it is made with them, 0755."""
 
 
 def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Site) -> Have:
@@ -74,14 +76,20 @@ def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Si
     for path, found in seen.items():
         if path not in wanted and found is not None and found.info.kind == "directory":
             seen[path] = replace(found, names=reader.listdir(path) or ())
-    return Have(wanted=wanted, seen=seen)
+    homeless = {
+        path for path in wanted if seen[path] is None and path.parent not in wanted and reader.stat(path.parent) is None
+    }
+    return Have(wanted=wanted, seen=seen, homeless=frozenset(homeless))
 
 
 def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> Iterator[Verdict]:
     """Parents before children; then what is gone from git, children before parents."""
     for path in sorted(have.wanted):
         wanted = have.wanted[path]
-        yield wanted if isinstance(wanted, Wait) else _verdict(path, wanted, have.seen[path], site)
+        verdict = wanted if isinstance(wanted, Wait) else _verdict(path, wanted, have.seen[path], site)
+        if isinstance(verdict, Change) and path in have.homeless:
+            verdict = replace(verdict, actions=(MakeDir(path=path.parent, mode=0o755), *verdict.actions))
+        yield verdict
     going: set[PurePosixPath] = set()
     for path in sorted(set(have.seen) - set(have.wanted), reverse=True):
         seen = have.seen[path]
