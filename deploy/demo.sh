@@ -199,11 +199,14 @@ ours() {
         line=$({ tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null) || continue
         case "$line" in
         *"--config $place/agent.yaml run "* | *"bin/prosody "*"$place/home/"*)
-            printf '%s ' "${process#/proc/}"
+            ! same_root "$process" || printf '%s ' "${process#/proc/}"
             ;;
         esac
     done
 }
+
+# A process in a chroot or container may name the same path and mean another.
+same_root() { [ "$(stat -Lc %d:%i "$1/root/." 2>/dev/null)" = "$(stat -Lc %d:%i /)" ]; }
 
 finish() {
     status=$?
