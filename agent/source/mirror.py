@@ -63,7 +63,7 @@ class Mirror:
         try:
             shutil.rmtree(fresh, ignore_errors=True)
             made = pygit2.init_repository(os.fspath(fresh), bare=True)
-            # A redirect could lead the token to another server than the one that the settings name.
+            # No redirect to another server (libgit2 still follows one on the same): it would be shown the token.
             made.config["http.followRedirects"] = "false"
             made.free()
             told = self._restore(fresh)

@@ -108,6 +108,7 @@ host: yes
     with pytest.raises(SettingsError) as raised:
         load(file, text)
     told = [line.removeprefix(f"{file}") for line in str(raised.value).splitlines()]
+    assert told.pop().startswith(":8:7: ")  # in the words of the desired state's own reader
     assert told == [
         ": repository: is missing; write repository: PATH or URL",
         ":1:1: repositroy: is no setting; did you mean repository?",
@@ -121,7 +122,6 @@ host: yes
         ':7:15: log.format: expected json or console, found "xml"',
         ':7:27: log.level: expected debug or info or warning or error, found "loud"',
         ":7:33: log.colour: is no setting; write one of format, level",
-        ':8:7: found yes, which YAML readers read differently; write true, or "yes" for the text',
     ]
 
 
@@ -228,7 +228,7 @@ def test_the_fast_way_loads_no_yaml(file: Path) -> None:
         check=True,
         cwd=Path(__file__).parents[2],
     )
-    assert set(ran.stdout.split()) <= {"agent", "agent.where"}
+    assert set(ran.stdout.split()) <= {"__future__", "agent", "agent.where"}
 
 
 def test_an_ordinary_user_has_settings_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -169,9 +169,11 @@ class Backend(http.server.BaseHTTPRequestHandler):
     def _answer(self, body: bytes) -> None:
         given = self.headers.get("Authorization", "")
         self.asked.append(given)
-        if self.path.startswith("/moved/"):
+        if self.path.startswith(("/moved/", "/elsewhere/")):
+            _, where, path = self.path.split("/", 2)
+            host = f"https://localhost:{self.server.server_address[1]}" if where == "elsewhere" else ""
             self.send_response(302)
-            self.send_header("Location", self.path.removeprefix("/moved"))
+            self.send_header("Location", f"{host}/{path}")
             self.end_headers()
             return
         if base64.b64decode(given.removeprefix("Basic ")).decode().partition(":")[2] != TOKEN:
@@ -285,7 +287,7 @@ def test_https_unknown_certificate(repository: GitRepository, home: Path, https:
 
 
 def test_https_with_a_token(repository: GitRepository, home: Path, believed: int, token: Path) -> None:
-    """From the file, or from the URL; a push is followed."""
+    """From the file, or from the URL; a push is followed, and so is a redirect on the same server."""
     source = https_source(home, f"https://127.0.0.1:{believed}/repository.git", token_file=token)
     assert source.fetch() == source.fetch() == repository.head()
     repository.commit({"hosts/a.yaml": "# new\n"})
@@ -295,6 +297,8 @@ def test_https_with_a_token(repository: GitRepository, home: Path, believed: int
         repository=f"https://bot:{TOKEN}@127.0.0.1:{believed}/repository.git", branch="main", state_dir=home / "2"
     )
     assert inline.fetch() == repository.head()
+    moved = f"https://127.0.0.1:{believed}/moved/repository.git"
+    assert Source(repository=moved, branch="main", state_dir=home / "3", token_file=token).fetch() == repository.head()
 
 
 def test_https_says_no_secret(repository: GitRepository, home: Path, believed: int, token: Path) -> None:
@@ -313,7 +317,7 @@ def test_https_says_no_secret(repository: GitRepository, home: Path, believed: i
         (https_source(home, f"https://{at}", token_file=loose), "chmod 600"),
         (https_source(home, f"https://u:{TOKEN}@127.0.0.1:{believed}/none.git"), "there is no repository"),
         (https_source(home, f"https://u:{TOKEN}@127.0.0.1:9/x.git"), "cannot be reached"),
-        (https_source(home, f"https://u:{TOKEN}@127.0.0.1:{believed}/moved/repository.git"), "it has moved"),
+        (https_source(home, f"https://u:{TOKEN}@127.0.0.1:{believed}/elsewhere/repository.git"), "it has moved"),
         (Source(repository=f"https://u:{TOKEN}@{at}", branch="no", state_dir=home / "s"), "has no branch no"),
     ]
     for source, expected in cases:
