@@ -29,6 +29,8 @@ _FATAL = 1
 
 def check(host: LocalHost, spec: HostSpec, site: Site, plan: Plan) -> None:
     """Refuse a candidate that Prosody could not read. Raises SpecError at the place in git, and Temporary."""
+    for name in host.listdir(site.paths.stage) or ():
+        _clear(host, site.paths.stage / name)  # an agent that was killed left it, with whatever secrets are in it
     write = next((w for w in _writes(plan.changes) if w.path == site.paths.config), None)
     main = config.candidate(host, spec, site)
     if write is None or site.prosody is None or not isinstance(main, MainFile):
