@@ -6,6 +6,7 @@ import base64
 import getpass
 import http.server
 import os
+import pwd
 import secrets
 import shutil
 import socket
@@ -26,7 +27,9 @@ from repositories import GitRepository
 
 from agent.address import BadAddress, parse_address
 from agent.source import Source
+from agent.source.remote import explain
 from schemas.errors import AgentError, SourceRefused, Temporary
+from schemas.secret import Secret
 
 TOKEN = "t0ken-that-nobody-prints"
 
@@ -71,6 +74,9 @@ def sshd(home: Path, free_port: Callable[[], int]) -> Iterator[Sshd]:
     program = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         pytest.skip("sshd is not here: apt-get install openssh-server")
+    shell = pwd.getpwuid(os.geteuid()).pw_shell
+    if Path(shell).name in ("nologin", "false"):
+        pytest.skip(f"sshd lets {getpass.getuser()} run nothing: the login shell is {shell}")
     place, port = home / "ssh", free_port()
     place.mkdir(mode=0o700)
     host_key = make_key(place / "host")
@@ -329,6 +335,13 @@ def test_https_says_no_secret(repository: GitRepository, home: Path, believed: i
             assert secret not in str(error) + repr(source.address) + str(source.address)
     for path in (home / "state").rglob("*"):
         assert not path.is_file() or TOKEN.encode() not in path.read_bytes()
+
+
+def test_what_a_server_quotes_is_redacted() -> None:
+    """libgit2 passes on a server's own words, which may repeat what it was shown, or hold what a terminal obeys."""
+    error = pygit2.GitError(f"remote: no access\x1b[31m for {TOKEN}\nreally")
+    told = explain(parse_address("https://forge.example/x"), error, secrets=(Secret(TOKEN), None))
+    assert "no access [31m for *** really" in str(told)
 
 
 # --- addresses ---
