@@ -20,7 +20,7 @@ from agent.look import Memory, View, look, settled
 from agent.reading import Renderer
 from agent.state import State
 from agent.trace import Proof, Tracer
-from reconcilers import RECONCILERS, activation, config
+from reconcilers import RECONCILERS, activation, loading
 from reconcilers.contract import Reader, Site
 from schemas.desired import HostSpec
 from schemas.errors import ActionFailed, AgentError, Contested, NotConverging, Stale, Temporary, Unhealthy
@@ -201,7 +201,7 @@ def _prove(house: House, spec: HostSpec, plan: Plan) -> None:
     process = health.prove(reader, spec, site)
     if process is None or (text := reader.read(site.paths.config)) is None:
         return
-    loaded = config.loaded(reader, spec, site, text)
+    loaded = loading.loaded(reader, spec, site, text)
     house.state.remember(activation.RUNNING, activation.running_record(process, loaded), house.clock())
 
 

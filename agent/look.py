@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from agent.trace import Tracer
-from reconcilers import RECONCILERS, activation, config, drift
+from reconcilers import RECONCILERS, activation, drift, loading
+from reconcilers.candidate import object_id
 from reconcilers.contract import Reader, Site
 from schemas.desired import HostSpec
 from schemas.errors import AgentError
@@ -96,9 +97,12 @@ def _leave_contested(reader: Reader, verdicts: list[Verdict], memory: Memory) ->
     for verdict in verdicts:
         fight = memory.fights.get(verdict.id)
         fought = isinstance(verdict, Change) and verdict.drift is DriftClass.CORRECTIVE
-        if not fought or fight is None or fight.corrected < CONTESTED_AFTER:
-            kept.append(verdict)
-        elif reader.due(fight.last_corrected + CONTESTED_FOR):  # noqa: SIM114: asked only where it decides
+        if (
+            not fought
+            or fight is None
+            or fight.corrected < CONTESTED_AFTER
+            or reader.due(fight.last_corrected + CONTESTED_FOR)
+        ):
             kept.append(verdict)
         elif isinstance(verdict, Change):
             why = f"{verdict.why}; put right {fight.corrected} times, each time changed back by somebody else"
@@ -137,9 +141,9 @@ def _activation(reader: Reader, spec: HostSpec, site: Site, plan: Plan) -> Activ
     running = activation.known_running(reader, process)
     text = _candidate(reader, spec, site, plan)
     if text is not None:
-        candidate = config.loaded(reader, spec, site, text, running=running)
+        candidate = loading.loaded(reader, spec, site, text, running=running)
     elif running is not None:
-        candidate = config.keeping_options(reader, site, running)
+        candidate = loading.keeping_options(reader, site, running)
     else:
         return None
     made = {
@@ -157,7 +161,7 @@ def _candidate(reader: Reader, spec: HostSpec, site: Site, plan: Plan) -> bytes 
 
     What somebody wrote by hand, and what is held, is nothing that we make live.
     """
-    id_ = config.object_id(site)
+    id_ = object_id(site)
     for verdict in plan.verdicts:
         if verdict.id != id_:
             continue

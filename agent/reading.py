@@ -29,11 +29,17 @@ class Reader:
 
     def read(self, tree: Tree) -> HostSpec:
         """Raises SpecError with every mistake."""
+        at_work_on = f"hosts/{self.name}.yaml"
+        mistakes: list[Mistake] = []
         try:
-            with Worker(tree) as worker:
-                spec = worker.call(read_host, self.name, self.facts)
+            with Worker(_Desk(tree=tree)) as worker:
+                spec = worker.call(_load, self.name, self.facts)
+                for at_work_on in render.used_templates(spec):
+                    mistakes += worker.call(_try, at_work_on, self.facts.fqdn or self.name)
         except TooDear as error:
-            raise _too_dear(f"hosts/{self.name}.yaml", error) from None
+            raise _too_dear(at_work_on, error) from None
+        if mistakes:
+            raise SpecError(mistakes)
         if mistakes := list(_beyond_the_fence(spec, self.may_write, self.may_read)):
             raise SpecError(mistakes)
         return spec
@@ -61,16 +67,25 @@ class Renderer:
             self._worker = None
 
 
-def read_host(tree: Tree, name: str, facts: Facts) -> HostSpec:
-    """Load, and render every template once. Raises SpecError."""
+@dataclass(slots=True, kw_only=True)
+class _Desk:
+    """What lies before the worker: a commit's tree, and what was loaded from it."""
+
+    tree: Tree
+    spec: HostSpec | None = None
+
+
+def _load(desk: _Desk, name: str, facts: Facts) -> HostSpec:
     try:
-        spec = load(tree, name, facts)
+        desk.spec = load(desk.tree, name, facts)
     except SpecError as error:
-        raise SpecError([*error.mistakes, *_unreadable_templates(tree)]) from None
-    trial = render.check_templates(spec, fqdn=facts.fqdn or name, ports=placeholder_ports(spec))
-    if mistakes := list(trial):
-        raise SpecError(mistakes)
-    return spec
+        raise SpecError([*error.mistakes, *_unreadable_templates(desk.tree)]) from None
+    return desk.spec
+
+
+def _try(desk: _Desk, template: str, fqdn: str) -> list[Mistake]:
+    assert desk.spec is not None, "it was loaded before"
+    return list(render.check_template(desk.spec, template, fqdn=fqdn, ports=placeholder_ports(desk.spec)))
 
 
 def _unreadable_templates(tree: Tree) -> Iterator[Mistake]:
@@ -85,8 +100,8 @@ def _render(_: object, name: str, text: bytes, variables: Mapping[str, Any]) -> 
 
 
 def _too_dear(file: str, error: TooDear) -> SpecError:
-    what = f"loading or rendering {error}; make the document or the template smaller"
-    return SpecError([Mistake(mark=Mark(file), text=what)])
+    what = f"loading or rendering {error}; make it smaller"
+    return SpecError([Mistake(mark=Mark(file, 1, 1), text=what)])
 
 
 def _beyond_the_fence(spec: HostSpec, may_write: Judge | None, may_read: Judge | None) -> Iterator[Mistake]:
@@ -100,6 +115,4 @@ def _beyond_the_fence(spec: HostSpec, may_write: Judge | None, may_read: Judge |
 
 
 def _closed(spec: HostSpec, way: tuple[str, ...], text: str) -> Mistake:
-    return Mistake(
-        mark=spec.origin(*way) or Mark(f"hosts/{spec.name}.yaml"), subject=".".join(way), text=text
-    )
+    return Mistake(mark=spec.origin(*way) or Mark(f"hosts/{spec.name}.yaml"), subject=".".join(way), text=text)

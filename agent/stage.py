@@ -13,7 +13,8 @@ from pathlib import PurePosixPath
 
 from agent.events import LOG
 from agent.host import LocalHost
-from reconcilers import config
+from reconcilers import loading
+from reconcilers.candidate import render_candidate
 from reconcilers.contract import Completed, Prosody, Site
 from reconcilers.luatext import quote
 from reconcilers.mainfile import MainFile
@@ -32,7 +33,7 @@ def check(host: LocalHost, spec: HostSpec, site: Site, plan: Plan) -> None:
     for name in host.listdir(site.paths.stage) or ():
         _clear(host, site.paths.stage / name)  # an agent that was killed left it, with whatever secrets are in it
     write = next((w for w in _writes(plan.changes) if w.path == site.paths.config), None)
-    main = config.candidate(host, spec, site)
+    main = render_candidate(host, spec, site)
     if write is None or site.prosody is None or not isinstance(main, MainFile):
         return
     root = site.paths.stage / secrets.token_hex(6)
@@ -82,7 +83,7 @@ def _check(
         compiled = host.query((str(prosody.luac), "-p", str(staged)), user=site.user, depends=())
         if compiled.code != 0:
             raise _refused(spec, site, main, staged, compiled)
-    config.check(host, spec, site, main, staged=host.read(staged) or b"")
+    loading.check(host, spec, site, main, staged=host.read(staged) or b"")
     argv = (str(prosody.prosodyctl), "--config", str(staged), "check", "config")
     checked = host.query(argv, user=site.user, depends=())
     if checked.code == _FATAL:
@@ -96,15 +97,13 @@ def _words(completed: Completed) -> str:
     return "\n".join(line.strip() for line in text.splitlines() if line.strip())
 
 
-def _refused(
-    spec: HostSpec, site: Site, main: MainFile, staged: PurePosixPath, said: Completed
-) -> SpecError:
+def _refused(spec: HostSpec, site: Site, main: MainFile, staged: PurePosixPath, said: Completed) -> SpecError:
     """Told at the place in git that the candidate's line came from."""
     words = _words(said)
     line = re.search(rf"{re.escape(str(staged))}:(\d+):", words) or re.search(r"[Ll]ine (\d+)", words)
     words = words.replace(str(staged), str(site.paths.config))
     refusal = Refusal(text=words, line=int(line[1]) if line else 0)
-    return SpecError([config.explain(main, refusal, spec)])
+    return SpecError([loading.explain(main, refusal, spec)])
 
 
 def _clear(host: LocalHost, root: PurePosixPath) -> None:

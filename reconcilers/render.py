@@ -44,9 +44,7 @@ def render(name: str, text: bytes, variables: Mapping[str, Any]) -> bytes:
     except MemoryError:
         raise
     except Exception as error:  # whatever a template provokes is the template's mistake
-        raise _mistake(
-            name, _line(name, error), f"{type(error).__name__}: {error}; correct the template"
-        ) from None
+        raise _mistake(name, _line(name, error), f"{type(error).__name__}: {error}; correct the template") from None
 
 
 def variables(spec: HostSpec, *, fqdn: str, ports: Mapping[str, Sequence[int]]) -> dict[str, Any]:
@@ -79,18 +77,26 @@ def _plain(value: object) -> object:
             return value
 
 
-def check_templates(spec: HostSpec, *, fqdn: str, ports: Mapping[str, Sequence[int]]) -> Iterator[Mistake]:
-    """Render every template once, its secrets as placeholders, so that a commit's mistakes are told at once."""
+def used_templates(spec: HostSpec) -> tuple[str, ...]:
+    """The templates that this host's document names, each once."""
+    named = [entry.template for entry in spec.host.files.values()]
+    if spec.host.prosody is not None:
+        named.append(spec.host.prosody.template)
+    return tuple(dict.fromkeys(name for name in named if name is not None))
+
+
+def check_template(spec: HostSpec, name: str, *, fqdn: str, ports: Mapping[str, Sequence[int]]) -> Iterator[Mistake]:
+    """Render a template for each place that names it, its secrets as placeholders, to tell its mistakes at once."""
     seen = variables(spec, fqdn=fqdn, ports=ports)
     for entry in spec.host.files.values():
-        if entry.template is not None:
+        if entry.template == name:
             own = {
                 name: PLACEHOLDER if isinstance(value, HostFile | Generated) else value
                 for name, value in entry.vars.items()
             }
-            yield from _trial(spec, entry.template, {**seen, **own})
-    if spec.host.prosody is not None and spec.host.prosody.template is not None:
-        yield from _trial(spec, spec.host.prosody.template, seen)
+            yield from _trial(spec, name, {**seen, **own})
+    if spec.host.prosody is not None and spec.host.prosody.template == name:
+        yield from _trial(spec, name, seen)
 
 
 def check_syntax(name: str, text: bytes) -> Iterator[Mistake]:

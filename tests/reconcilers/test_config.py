@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from world import World, candidate, spec
 
-from reconcilers import activation, config, directories, ports, secrets, services
+from reconcilers import activation, config, directories, loading, ports, secrets, services
+from reconcilers.candidate import render_candidate
 from reconcilers.mainfile import HEADER, MainFile
 from reconcilers.parsed import Parsed, parse
 from schemas.desired import Generated, HostFile, Lua
@@ -161,7 +162,7 @@ def test_a_lua_mistake_is_told_at_its_place_in_git(world: World) -> None:
         wanted = spec(document)
         main = candidate(world, wanted)
         with pytest.raises(SpecError) as caught:
-            config.check(world.host, wanted, world.site, main)
+            loading.check(world.host, wanted, world.site, main)
         assert {mistake.mark for mistake in caught.value.mistakes} == {wanted.marks[way]}
 
 
@@ -169,7 +170,7 @@ def test_a_block_that_returns_is_refused(world: World) -> None:
     """Prosody would say nothing, and serve no host."""
     wanted = spec({**options(), "lua": "return"})
     with pytest.raises(SpecError, match="return"):
-        config.check(world.host, wanted, world.site, candidate(world, wanted))
+        loading.check(world.host, wanted, world.site, candidate(world, wanted))
 
 
 def test_lua_blocks_do_not_reach_into_each_other(world: World) -> None:
@@ -224,15 +225,15 @@ def test_what_would_be_loaded_needs_no_second_reading(world: World) -> None:
     wanted = spec(options())
     written(world, wanted)
     text = world.config.read_bytes()
-    loaded = config.loaded(world.host, wanted, world.site, text)
+    loaded = loading.loaded(world.host, wanted, world.site, text)
     asked = world.host.query
     try:
         world.host.query = None  # type: ignore[assignment, method-assign]
-        assert config.loaded(world.host, wanted, world.site, text, running=loaded) == loaded
+        assert loading.loaded(world.host, wanted, world.site, text, running=loaded) == loaded
     finally:
         world.host.query = asked  # type: ignore[method-assign]
     with pytest.raises(Temporary, match=":1: "):
-        config.loaded(world.host, wanted, world.site, b"= =")
+        loading.loaded(world.host, wanted, world.site, b"= =")
 
 
 # --- with a Prosody that runs ---
@@ -304,12 +305,12 @@ def _reload_and_restart(world: World, wanted: Any) -> None:
     def owed(other: Any) -> activation.Activation | None:
         text = candidate(world, other).text
         running = activation.known_running(world.host, process)
-        loaded = config.loaded(world.host, other, world.site, text, running=running)
+        loaded = loading.loaded(world.host, other, world.site, text, running=running)
         return activation.activation(running, loaded, process, world.site)
 
     unknown = owed(wanted)
     assert unknown is not None and unknown.disruption is Disruption.RESTART and "not known" in unknown.reason
-    loaded = config.loaded(world.host, wanted, world.site, world.config.read_bytes())
+    loaded = loading.loaded(world.host, wanted, world.site, world.config.read_bytes())
     world._remember(activation.RUNNING, activation.running_record(process, loaded))
     assert owed(wanted) is None
     log = owed(spec(options(log={"debug": str(world.site.paths.log)})))
@@ -342,4 +343,4 @@ def test_the_file_is_written_for_prosodys_group(world: World) -> None:
     (write,) = change.actions
     assert isinstance(write, WriteFile) and write.mode == 0o640 and repr(write.content) == "***"
     assert write.group == (world.site.group if os.geteuid() == 0 else None)
-    assert isinstance(config.candidate(world.host, wanted, world.site), MainFile)
+    assert isinstance(render_candidate(world.host, wanted, world.site), MainFile)

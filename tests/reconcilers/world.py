@@ -16,6 +16,7 @@ from typing import Any
 from agent.fence import Fence
 from agent.host import LocalHost
 from reconcilers import certificates, config, directories, ports, secrets, services
+from reconcilers.candidate import render_candidate
 from reconcilers.contract import Reconciler, Site
 from reconcilers.mainfile import MainFile
 from reconcilers.profiles import local
@@ -137,6 +138,6 @@ class World:
 def candidate(world: World, wanted: HostSpec) -> MainFile:
     """The rendered configuration, with its ports and secrets in place."""
     world.converge(wanted, directories, secrets, ports)
-    main = config.candidate(world.host, wanted, world.site)
+    main = render_candidate(world.host, wanted, world.site)
     assert isinstance(main, MainFile), main
     return main

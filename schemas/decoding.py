@@ -1,0 +1,46 @@
+"""From a file's bytes to its text: UTF-8, of a bearable size, and nothing in it that two readers see differently."""
+
+from __future__ import annotations
+
+import re
+
+from schemas.errors import Mark
+from schemas.findings import Findings
+
+LARGEST_FILE = 16 * 2**20
+
+# Not YAML's printable characters; nor NEL, LS and PS, which end a line for 1.1 alone; nor a BOM inside.
+_UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+
+
+def decode(file: str, data: bytes, findings: Findings) -> str | None:
+    """The text of a file; None when it has none, and `findings` say why."""
+    if len(data) > LARGEST_FILE:
+        findings.break_off(
+            Mark(file), f"the file has {len(data)} bytes, but may have {LARGEST_FILE}; split it by extends"
+        )
+        return None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line, column = _place(data[: error.start].decode("utf-8-sig", "replace"))
+        findings.break_off(
+            Mark(file, line, column), f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        )
+        return None
+    bad = _UNREADABLE.search(text)
+    if bad:
+        point = ord(bad[0])
+        escape = f"\\x{point:02x}" if point < 256 else f"\\u{point:04x}"
+        findings.break_off(
+            Mark(file, *_place(text[: bad.start()])),
+            f'the character U+{point:04X} may not stand here; in double quotes write "{escape}"',
+        )
+        return None
+    return text
+
+
+def _place(before: str) -> tuple[int, int]:
+    """Line and column, from 1, of what follows this text."""
+    lines = re.split(r"\r\n|\n|\r", before)
+    return len(lines), len(lines[-1]) + 1
