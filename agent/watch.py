@@ -6,8 +6,10 @@ put there is judged on the working thread, in `wait`, which blocks without a wak
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from types import FrameType
 
 from agent.control import Request
 from agent.paths import Arming, Moved, Ref, Touched
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 
 _BURST_SECONDS = 0.01
 """Within this time the events of one edit (truncate, write, write, rename) are one reason."""
@@ -67,19 +71,27 @@ class Watch:
         self._ours = ours
         self._arming = Arming(self._queue.put)
         self._early: list[Reason] = []
+        self._stop = False
+        self._wakeup: int | None = None
 
     def deliver(self, reason: Reason) -> None:
         """Wake the agent. Never blocks; may be called by a signal handler."""
         self._queue.put(reason)
 
     def hear_signals(self) -> None:
-        """Turn SIGTERM, SIGINT, SIGHUP and SIGUSR1 into reasons. For the main thread."""
+        """Turn SIGTERM, SIGINT, SIGHUP and SIGUSR1 into reasons. For the main thread, once.
 
-        def receive(number: int, _: FrameType | None) -> None:
-            self._queue.put(SignalReceived(signal.Signals(number)))  # SimpleQueue.put is reentrant
-
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
-            signal.signal(number, receive)
+        A handler in Python runs when the main thread next runs Python: late in the middle of a fetch, and a whole
+        interval late when the signal comes just before `wait` blocks. The byte that the interpreter writes to its
+        wakeup descriptor comes at once, and wakes a thread that does nothing else.
+        """
+        read, write = os.pipe()
+        os.set_blocking(write, False)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        self._wakeup = write
+        for number in _SIGNALS:
+            signal.signal(number, _ignore)
+        threading.Thread(target=self._hear, args=(read,), name="signals", daemon=True).start()
 
     def watch_repository(self, directories: Iterable[str]) -> None:
         """From now on these repositories on this disk are watched, bare or not, and no others.
@@ -115,13 +127,17 @@ class Watch:
         return tuple(dict.fromkeys(found))
 
     def stopping(self) -> bool:
-        """Whether SIGTERM or SIGINT has come: for between two steps of a pass. Loses no reason."""
+        """Whether SIGTERM or SIGINT has ever come: for between two steps of a pass. Loses no reason."""
         self._early += self._take_all()
-        return any(isinstance(reason, SignalReceived) and reason.stops for reason in self._early)
+        return self._stop
 
     def close(self) -> None:
-        """Stop watching. Requests that nobody took are told so."""
+        """Stop watching and hearing. Requests that nobody took are told so."""
         self._arming.close()
+        if self._wakeup is not None:
+            signal.set_wakeup_fd(-1)
+            os.close(self._wakeup)
+            self._wakeup = None
         for reason in (*self._early, *self._take_all()):
             if isinstance(reason, Request):
                 reason.abandon()
@@ -169,4 +185,18 @@ class Watch:
             repositories, paths = self._arming.rearm(item.path)
             changed = [PathChanged(path) for path in paths if not self._ours(path)]
             return [*([Push()] if repositories else []), *changed]
+        if isinstance(item, SignalReceived) and item.stops:
+            self._stop = True
         return [item]
+
+    def _hear(self, read: int) -> None:
+        """Each byte is a signal's number; the end is the end of the watch."""
+        with open(read, "rb", buffering=0) as wakeup:
+            while numbers := wakeup.read(64):
+                for number in numbers:
+                    if number in _SIGNALS:
+                        self._queue.put(SignalReceived(signal.Signals(number)))
+
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """The interpreter writes to its wakeup descriptor only for signals that Python handles."""

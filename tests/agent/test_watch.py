@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -349,12 +350,47 @@ def test_signals_are_reasons(watch: Watch) -> None:
             assert watch.wait(float("inf")) == (SignalReceived(number),)
         assert SignalReceived(signal.SIGTERM).stops
         assert not SignalReceived(signal.SIGHUP).stops
-        os.kill(os.getpid(), signal.SIGHUP)
-        assert not watch.stopping()
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert watch.stopping()
-        assert watch.wait(float("inf")) == (SignalReceived(signal.SIGHUP), SignalReceived(signal.SIGTERM))
+        assert watch.stopping(), "a stop that a wait has told of is not forgotten"
     finally:
+        watch.close()
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+STOPPING = """
+import os, signal, threading, time
+from agent.watch import Watch, SignalReceived
+watch = Watch(ours=lambda path: False)
+watch.hear_signals()
+os.kill(os.getpid(), signal.SIGHUP)
+time.sleep(0.2)
+assert not watch.stopping()
+threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+started = time.monotonic()
+while not watch.stopping():
+    sum(range(100000))  # a step of a pass
+assert time.monotonic() - started < 2
+assert watch.wait(float("inf")) == (SignalReceived(signal.SIGHUP), SignalReceived(signal.SIGTERM))
+watch.close()
+"""
+
+
+def test_a_stop_is_heard_between_two_steps_of_a_pass() -> None:
+    """And what came before it is still told, in order."""
+    subprocess.run([sys.executable, "-c", STOPPING], cwd=Path(__file__).parents[2], check=True, timeout=30)
+
+
+def test_many_signals_are_each_heard(watch: Watch) -> None:
+    """A signal that comes in the very moment in which a wait begins must not be lost until the next poll."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+    former = {number: signal.getsignal(number) for number in numbers}
+    watch.hear_signals()
+    try:
+        for _ in range(300):
+            threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGUSR1)).start()
+            assert watch.wait(time.time() + 5) == (SignalReceived(signal.SIGUSR1),)
+    finally:
+        watch.close()
         for number, handler in former.items():
             signal.signal(number, handler)
 
