@@ -374,17 +374,6 @@ def test_what_is_not_new_is_not_written(state, state_dir):
     assert bytes_and_times(state_dir) != before, "or this test sees nothing"
 
 
-def test_a_round_of_twenty_is_on_the_disk_within_3_ms(state):
-    """The median of fifty: one transaction, one fsync."""
-    taken = []
-    for number in range(50):
-        begin = time.perf_counter()
-        state.begin_round((owned(n, digest=str(number)) for n in range(20)), owes=f"prosody: {number}")
-        taken.append(time.perf_counter() - begin)
-    print(f"begin_round, 20 objects: median {sorted(taken)[25] * 1000:.2f} ms, worst {max(taken) * 1000:.2f} ms")
-    assert sorted(taken)[25] < 0.003
-
-
 @contextmanager
 def killed_writer(state_dir: Path):
     """A real process that writes rounds until it is killed; yields how many it said were done."""

@@ -209,20 +209,3 @@ def test_other_encodings_are_refused() -> None:
         with pytest.raises(SpecError, match="is not UTF-8"):
             load({"hosts/a.yaml": Blob(raw)}, "a", Facts())
     assert load({"hosts/a.yaml": Blob(b"\xef\xbb\xbfprofile: local")}, "a", Facts()).host.profile == "local"
-
-
-def test_a_host_of_a_hundred_lines_loads_in_a_moment() -> None:
-    """The best of some tries: others use this machine too."""
-    lines = ["profile: local", "prosody:", "  virtual_hosts:"]
-    lines += ["    .default: {components: {rooms: {module: muc, name: Rooms of <host>}, up: http_file_share}}"]
-    lines += [f"    h{n}.example.org: {{allow_registration: false}}" for n in range(20)]
-    lines[2:2] = [f"  option_{n}: [a{n}, {{b: {n}}}]" for n in range(30)]
-    lines += ["files:"] + [f'  /srv/f{n}: {{content: "x\\n", mode: "0644"}}' for n in range(45)]
-    tree = {"hosts/a.yaml": Blob("\n".join(lines).encode())}
-
-    def once() -> float:
-        begun = time.process_time()
-        load(tree, "a", Facts())
-        return time.process_time() - begun
-
-    assert min(once() for _ in range(5)) < 0.015
