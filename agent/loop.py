@@ -22,7 +22,7 @@ from agent.outcome import Outcome
 from agent.passes import Passes
 from agent.reading import Reader as CommitReader
 from agent.reading import Renderer
-from agent.settings import Settings, load_settings
+from agent.settings import Settings, check_key_file, load_settings
 from agent.source import Source
 from agent.state import Anchor, State
 from agent.watch import Reason, SignalReceived, Watch
@@ -129,6 +129,9 @@ class _Loop:
 @contextlib.contextmanager
 def _engine(settings: Settings, config: Path) -> Iterator[tuple[Engine, Watch]]:
     """Open every room, join them, and close them again in the other order."""
+    for key in (settings.ssh_key, settings.token_file):
+        if key is not None:
+            check_key_file(key)
     facts = site.facts(settings)
     with contextlib.ExitStack() as stack:
         state = State.open(settings.state_dir)
