@@ -80,7 +80,8 @@ class _Pass:
     """What one pass remembers from round to round."""
 
     made: list[Change] = field(default_factory=list)
-    deeds: set[tuple[str, tuple[Action, ...]]] = field(default_factory=set)
+    deeds: dict[str, list[tuple[Action, ...]]] = field(default_factory=dict)
+    """Id → what was done to it."""
     failed: dict[str, str] = field(default_factory=dict)
     stale: Counter[str] = field(default_factory=Counter)
 
@@ -173,7 +174,7 @@ def _apply(house: House, change: Change, memory: _Pass, revision: str) -> bool:
             raise ActionFailed(str(error)) from error
         _give_up(house, change, error, memory, revision)
         return False
-    memory.deeds.add(_deed(change))
+    memory.deeds.setdefault(change.id, []).append(_deed(change))
     memory.made.append(change)
     if change.wanted is None:
         house.state.disown([change.id])
@@ -211,7 +212,7 @@ def _give_up_repetitions(house: House, plan: Plan, memory: _Pass, revision: str)
     When what we wrote still lies there, Prosody's own objects fail the commit. When it does not, somebody else
     writes too, for which the commit cannot be blamed.
     """
-    repeated = [change for change in plan.changes if _deed(change) in memory.deeds]
+    repeated = [change for change in plan.changes if _deed(change) in memory.deeds.get(change.id, ())]
     for change in repeated:
         error: AgentError = NotConverging(f"{change.object}: still {change.why} after it was {change.kind.value}")
         if change.object.startswith("/") and not house.host.ours(PurePosixPath(change.object)):
@@ -228,7 +229,7 @@ def _give_up(house: House, change: Change, error: AgentError, memory: _Pass, rev
     house.events.change("change.failed", change, revision=revision, level="error", error=str(error))
 
 
-def _deed(change: Change) -> tuple[str, tuple[Action, ...]]:
+def _deed(change: Change) -> tuple[Action, ...]:
     """A change without what the plan happened to see: what would be done again."""
     nowhere = Signature(0, 0, 0, 0, 0)
     actions = []
@@ -236,7 +237,7 @@ def _deed(change: Change) -> tuple[str, tuple[Action, ...]]:
         if isinstance(action, Keep):
             continue
         actions.append(replace(action, was=nowhere) if isinstance(action, WriteFile | Link | RemoveFile) else action)
-    return change.id, tuple(actions)
+    return tuple(actions)
 
 
 def _without(view: View, failed: dict[str, str]) -> View:
