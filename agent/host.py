@@ -240,6 +240,9 @@ class LocalHost:
             atomic.make_directory(place, dress)
 
     def _keep_aside(self, action: Keep) -> None:
+        found = self.stat(action.path)
+        if found is not None and found.kind == "directory":
+            return  # what is in it stays: no more than its mode is changed, and only an empty one is removed
         kept = self._look(action.path, atomic.copy)
         if kept is not None:
             self._keep(kept, action.why)
