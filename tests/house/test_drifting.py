@@ -88,7 +88,7 @@ def test_git_wins_a_conflict_and_the_edit_is_kept(living: Place) -> None:
 def test_what_is_gone_from_git_is_removed_if_we_made_it(living: Place) -> None:
     """Ours and gone: removed. Equal but there before us: let go of. A stranger in our directory: both stay."""
     (living.home / "theirs").write_text("theirs\n")
-    more = "  <home>/theirs: {content: \"theirs\\n\"}\n  <home>/box: {directory: true}\n  <home>/box/a: {content: a}\n"
+    more = '  <home>/theirs: {content: "theirs\\n"}\n  <home>/box: {directory: true}\n  <home>/box/a: {content: a}\n'
     living.push(document=DOCUMENT + more)
     living.reconcile()
     (living.home / "box/stranger").write_text("keep me")
@@ -111,7 +111,7 @@ def test_a_file_that_was_there_before_is_kept(living: Place) -> None:
     assert b"here before\n" in _kept(living, living.home / "new")
 
 
-@pytest.mark.parametrize("how", ["mode", "owner", "deleted", "moved", "link", "directory moved"])
+@pytest.mark.parametrize("how", ["mode", "owner", "deleted", "moved", "link", "directory mode", "directory moved"])
 def test_every_way_to_drift_is_put_right(living: Place, how: str) -> None:
     """Mode, owner, deletion, a file or its directory moved away, a link in its place."""
     motd = living.home / "motd"
@@ -135,6 +135,8 @@ def test_every_way_to_drift_is_put_right(living: Place, how: str) -> None:
         case "link":
             motd.unlink()
             motd.symlink_to("/etc/passwd")
+        case "directory mode":
+            (living.home / "prosody/certs").chmod(0o777)
         case "directory moved":
             (living.home / "site").rename(living.root / "elsewhere")
     living.reconcile()

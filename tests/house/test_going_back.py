@@ -1,0 +1,76 @@
+"""A commit that makes Prosody unwell is undone; what cannot be undone stops the agent's hands."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import pytest
+from places import DOCUMENT, FILES, Place, is_open
+
+from agent import health
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow start is not waited for as long as on a real host."""
+    monkeypatch.setattr(health, "PATIENCE", 3.0)
+
+
+@contextlib.contextmanager
+def taken() -> Iterator[int]:
+    """A port that somebody else listens on."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield other.getsockname()[1]
+
+
+def on_port(port: int) -> str:
+    return DOCUMENT.replace("prosody:\n", f"prosody:\n  c2s_ports: [{port}]\n").replace("Kept by", "Moved by")
+
+
+def test_an_unwell_commit_is_undone_and_not_tried_again(living: Place) -> None:
+    """Back to the good state, told, remembered; neither polls nor a new agent try it; another commit goes live."""
+    good, port = living.repository.head(), living.port()
+    with taken() as other:
+        bad = living.push(document=on_port(other))
+        with living.engine() as engine:
+            outcome = engine.answer("reconcile", {}, print)
+            assert outcome["result"] == "rolled_back"
+            alive = living.prosody()
+            assert engine.answer("reconcile", {}, print)["revision"] == good
+            status = engine.answer("status", {}, print)
+        living.reconcile()
+    assert living.prosody() == alive, "the bad commit was tried again"
+    assert is_open(port)
+    assert (living.home / "motd").read_text() == "Kept by prosodist\n"
+    assert (status["rejected"], status["good"]) == (bad, good)
+    assert len(living.told("rolled_back")) == 1
+    assert living.told("commit.refused") == []
+    revision = living.push(document=DOCUMENT.replace("Kept by", "Mended by"))
+    assert living.reconcile()["revision"] == revision
+    assert (living.home / "motd").read_text() == "Mended by prosodist\n"
+
+
+def test_a_first_commit_that_is_unwell_stalls(place: Place) -> None:
+    """There is nothing to go back to: told once, hands off, until a person's word or another commit."""
+    with taken() as other:
+        place.push(document=on_port(other))
+        with place.engine() as engine:
+            assert engine.passes.run().result.value == "stalled"
+            alive = place.prosodies()
+            assert engine.passes.run().result.value == "stalled"
+        with place.engine() as engine:
+            assert engine.passes.run().result.value == "stalled"
+            status = engine.answer("status", {}, print)
+        assert place.prosodies() == alive
+        assert len(place.told("stalled")) == 1
+        assert "Stalled" in [condition["type"] for condition in status["conditions"]]
+    assert place.reconcile()["result"] in ("changed", "in_sync"), "a person's word is a new beginning"
+    assert is_open(other)
+    revision = place.push(FILES)
+    assert place.reconcile()["revision"] == revision
+    with place.engine() as engine:
+        assert engine.answer("status", {}, print)["health"] == "Healthy"

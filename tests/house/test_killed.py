@@ -1,0 +1,116 @@
+"""`kill -9` at every step: files stay whole, the next pass finishes, and Prosody does what the commit says.
+
+A step is an action of the hands or a write to the state. Between two of them nothing lasting happens, so a death
+before each one is a death after the one before it; a death inside of a single write is tests/agent/test_atomic.py's.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from places import DOCUMENT, FILES, Place, is_open
+
+from agent.host import LocalHost
+from agent.loop import single
+from agent.settings import load_settings
+from agent.state import State
+
+_WRITES = ("mark", "begin_round", "settle_round", "clear_owed", "disown", "remember", "forget", "drift_cleared")
+SHARDS = 4
+"""Each test takes every fourth step, so that they fit the time a test may take, and run side by side where that is."""
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_killed_on_the_way_from_nothing(place: Place, shard: int) -> None:
+    """A bare host, and an agent that dies at its n-th step."""
+    step = shard + 1
+    while _dies_at(step, place):
+        _finished(place, FILES["files/index.html"])
+        place.close()
+        shutil.rmtree(place.home)
+        shutil.rmtree(place.state)
+        (place.settings.parent / "accepted").unlink(missing_ok=True)
+        place.home.mkdir(mode=0o755)
+        step += SHARDS
+    assert step > 15, "the steps were not counted"
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_killed_on_the_way_to_a_change(living: Place, shard: int, free_port: Any) -> None:
+    """A commit that opens a new port, changes a file and removes one; an agent that dies at its n-th step."""
+    step, round_ = shard + 1, 0
+    while True:
+        port, text = free_port(), f"round {round_}\n"
+        document = DOCUMENT.replace("prosody:\n", f"prosody:\n  c2s_ports: [{port}]\n")
+        if round_ % 2:
+            document = document.replace('  <home>/once: {content: "once\\n", drift: ignore}\n', "")
+        living.push({"files/index.html": text}, document=document)
+        died = _dies_at(step, living)
+        _finished(living, text)
+        assert is_open(port), f"the new port is closed after a death at step {step}"
+        if not died:
+            break
+        step, round_ = step + SHARDS, round_ + 1
+    assert step > 8, "the steps were not counted"
+
+
+def _finished(place: Place, text: str | bytes | None) -> None:
+    """Files are whole or absent before the next pass, right after it; one Prosody lives; a third pass is idle."""
+    for path in (place.home / "motd", place.home / "site/index.html"):
+        assert not path.exists() or path.read_bytes().endswith(b"\n")
+    outcome = place.reconcile()
+    assert (outcome["result"] in ("changed", "in_sync"), outcome["failures"]) == (True, [])
+    assert (place.home / "site/index.html").read_text() == text
+    assert not list(place.home.rglob("*.prosodist"))
+    assert list((place.home / "prosody/stage").iterdir()) == []
+    assert len(place.prosodies()) == 1
+    assert is_open(place.port())
+    before, alive = place.bytes(), place.prosody()
+    third = place.reconcile()
+    assert (third["result"], third["changes"]) == ("in_sync", [])
+    assert (place.bytes(), place.prosody()) == (before, alive)
+
+
+def _dies_at(step: int, place: Place) -> bool:
+    """One pass in a child that kills itself before its `step`-th step; whether it came to that."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.dup2(os.open(place.root / "child.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
+            _count_down(step)
+            with single(load_settings(place.settings), place.settings) as engine:
+                engine.reconcile()
+            status = 0
+        except BaseException as error:
+            print(repr(error), file=sys.stderr)
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    assert status == 0 or os.WIFSIGNALED(status), Path(place.root, "child.log").read_text()
+    return status != 0
+
+
+def _count_down(steps: int) -> None:
+    left = [steps]
+
+    def mortal(kind: type, name: str) -> None:
+        method = getattr(kind, name)
+
+        def step(self: Any, *arguments: Any, **named: Any) -> Any:
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return method(self, *arguments, **named)
+
+        setattr(kind, name, step)
+
+    mortal(LocalHost, "perform")
+    for name in _WRITES:
+        mortal(State, name)
