@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import os
 import socket
-import struct
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from typing import Any
+
+TYPE_CHECKING = False  # typing's own would take a tenth of the time that a question may
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
 
 _LONGEST_ADDRESS = 107
 """sun_path holds 108 bytes, the last of them NUL: unix(7)."""
 
 _CONNECT_SECONDS = 5.0
+_INT = 4
 
 
 class NoAgent(Exception):
@@ -55,8 +57,7 @@ def ask(
     with connect(socket_path) as connection:
         connection.settimeout(patience)
         try:
-            with suppress(BrokenPipeError):  # whoever turns us away has said why
-                connection.sendall(json.dumps({"verb": verb, **arguments}).encode() + b"\n")
+            _send(connection, {"verb": verb, **arguments})
             return _final(_lines(connection), on_progress)
         except TimeoutError as error:
             raise NoPatience(f"the agent: has not answered within {patience} s") from error
@@ -75,22 +76,21 @@ def running(socket_path: str | os.PathLike[str]) -> int | None:
 
 def credentials(connection: socket.socket) -> tuple[int, int]:
     """Process and user id of the other end, from the kernel: unix(7), SO_PEERCRED."""
-    size = struct.calcsize("3i")
-    pid, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    ucred = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 3 * _INT)
+    pid, uid, _ = memoryview(ucred).cast("i")
     return pid, uid
 
 
-@contextmanager
-def address(path: str | os.PathLike[str]) -> Iterator[str]:
-    """`path` as a socket address of any length: a long one is reached through its open directory."""
+def at_address(path: str | os.PathLike[str], act: Callable[[str], object]) -> None:
+    """Bind or connect at `path`, however long it is: a long one is reached through its open directory."""
     path = os.fspath(path)
     if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
-        yield path
+        act(path)
         return
     directory, name = os.path.split(path)
     descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        yield f"/proc/self/fd/{descriptor}/{name}"
+        act(f"/proc/self/fd/{descriptor}/{name}")
     finally:
         os.close(descriptor)
 
@@ -100,8 +100,7 @@ def connect(path: str | os.PathLike[str]) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(_CONNECT_SECONDS)
-        with address(path) as place:
-            connection.connect(place)
+        at_address(path, connection.connect)
         return connection
     except PermissionError as error:
         connection.close()
@@ -112,6 +111,13 @@ def connect(path: str | os.PathLike[str]) -> socket.socket:
     except OSError as error:
         connection.close()
         raise Refused("Unreachable", f"{path}: the agent cannot be asked ({error}); try again", 1) from error
+
+
+def _send(connection: socket.socket, request: Mapping[str, Any]) -> None:
+    try:
+        connection.sendall(json.dumps(request).encode() + b"\n")
+    except BrokenPipeError:
+        return  # whoever turns us away has said why
 
 
 def _lines(connection: socket.socket) -> Iterator[dict[str, Any]]:

@@ -11,15 +11,16 @@ from __future__ import annotations
 import json
 import os
 import sys
-from argparse import Namespace
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from agent import ask, verbs, where
 from agent.progress import Progress
 
+TYPE_CHECKING = False  # see agent/ask.py
 if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from typing import Any
 
     from agent.settings import Settings
     from agent.state.view import View

@@ -217,8 +217,7 @@ def _listen(path: str) -> tuple[socket.socket, int]:
     try:
         os.fchmod(listener.fileno(), 0o600)  # Linux makes the socket with these rights: no moment in which it is open
         _remove_stale(path)
-        with ask.address(path) as place:
-            listener.bind(place)
+        ask.at_address(path, listener.bind)
         listener.listen(_CONNECTIONS)
         return listener, os.lstat(path).st_ino
     except OSError as error:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
 
+TYPE_CHECKING = False  # see agent/ask.py
 if TYPE_CHECKING:
     from threading import Timer
+    from types import TracebackType
+    from typing import Self
 
 _QUIET_SECONDS = 1.0
 _ERASE = "\r\x1b[K"

@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
 
 from agent.printable import escape
 
-Answer = Mapping[str, Any]
+TYPE_CHECKING = False  # see agent/ask.py
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    Answer = Mapping[str, Any]
 
 _SIGNS = {"created": "+", "changed": "~", "removed": "-", "released": "o"}
 _COLOURS = {"+": "32", "-": "31", "~": "33", "@": "36"}
@@ -189,7 +191,7 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
 def _print_table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """For a terminal: with a heading."""
     first, *rest = _columns((heads, *rows))
-    print(_bold(first), *rest, sep="\n")  # noqa: T201: the answer itself
+    print(_bold(first), *rest, sep="\n")  # noqa: T201 (the answer itself)
 
 
 def _bold(line: str) -> str:
@@ -203,4 +205,6 @@ def _coloured(line: str) -> str:
 
 def _time(seconds: float) -> str:
     """UTC to the second, as in the log."""
+    from datetime import UTC, datetime
+
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
-from typing import NoReturn
+
+TYPE_CHECKING = False  # see agent/ask.py
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
 
 USAGE = 64
 """EX_USAGE of sysexits.h: 1 and 2 mean something else to those who ask for detailed exit codes."""
@@ -131,12 +134,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = Parser(prog="prosodist", description=_ABOUT, epilog=_EXIT_CODES)
     _add_common(parser, config=None, output="text")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
-    for verb, (line, more, examples, codes) in _VERBS.items():
+    word = _verb_of(arguments)
+    for verb in (word,) if word in _VERBS else _VERBS:  # thirteen parsers cost more than the answer
+        line, more, examples, codes = _VERBS[verb]
         shown = "\n".join(f"  {example}" for example in examples)
         sub = verbs.add_parser(verb, help=line, description=more, epilog=f"examples:\n{shown}\n\n{codes}")
         _add_common(sub, config=argparse.SUPPRESS, output=argparse.SUPPRESS)
         _add_own(verb, sub)
-    if (word := _verb_of(arguments)) is not None and word not in _VERBS:
+    if word is not None and word not in _VERBS:
         parser.error(f"{word}: no such verb; {_nearest(word)}")
     found = parser.parse_args(arguments)
     if found.verb is None:
@@ -175,9 +180,11 @@ def _add_own(verb: str, sub: argparse.ArgumentParser) -> None:
 
 
 def _verb_of(arguments: Sequence[str]) -> str | None:
-    """The first word that is neither an option nor an option's value."""
+    """The first word that is neither an option nor an option's value; none where help is asked for before it."""
     words = iter(arguments)
     for word in words:
+        if word in ("-h", "--help"):
+            return None
         if word in ("--config", "-o", "--output"):
             next(words, None)
         elif not word.startswith("-"):
