@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from reconcilers.candidate import included, object_id, render_candidate
 from reconcilers.contract import FileInfo, Reader, Site
+from reconcilers.loading import check
 from reconcilers.mainfile import HEADER, MainFile
 from reconcilers.optiondiff import diff_options
 from reconcilers.parsed import Parsed, Refusal, parse
@@ -36,15 +37,20 @@ class Have:
 
 
 def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Site) -> Have:
-    """Render the candidate, read the live file, and have both read by Prosody's loader when they differ."""
+    """Render the candidate, read the live file, and have both read by Prosody's loader when they differ.
+
+    Raises SpecError for a candidate that Prosody would not load: first of all, since one that never ends is read
+    for ten seconds each time.
+    """
     info = reader.stat(site.paths.config)
     live = reader.read(site.paths.config) if info is not None and info.kind == "file" else None
     wanted = render_candidate(reader, spec, site)
     have = Have(candidate=wanted, info=info, live=live)
     if not isinstance(wanted, MainFile) or live == wanted.text or site.prosody is None:
         return have
-    answer = parse(reader, site, site.prosody, live or b"", wanted.text, depends=included(spec))
-    return replace(have, parsed=(answer.texts[0], answer.texts[1]))
+    new = check(reader, spec, site, wanted)
+    (former,) = parse(reader, site, site.prosody, live or b"", depends=included(spec)).texts
+    return replace(have, parsed=(former, new))
 
 
 def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> Iterator[Verdict]:

@@ -81,10 +81,13 @@ def parse(
             texts=tuple(map(_text, answer["texts"])),
             fragments=tuple(str(said) for said in answer["fragments"]),
         )
-    if len(texts) <= 1 and not (texts and fragments):
-        refusal = Refusal(text=f"the Lua process that reads it ends without an answer (status {completed.code})")
-        return Answer(texts=(refusal,) * len(texts), fragments=("",) * len(fragments))
-    alone = tuple(parse(reader, site, prosody, text, depends=depends, at=at).texts[0] for text in texts)
+    refusal = Refusal(text=f"the Lua process that reads it ends without an answer (status {completed.code})")
+    if not texts:
+        return Answer(texts=(), fragments=("",) * len(fragments))
+    if len(texts) == 1:  # it is the text: fragments are compiled and not run
+        alone: tuple[Parsed | Refusal, ...] = (refusal,)
+    else:
+        alone = tuple(parse(reader, site, prosody, text, depends=depends, at=at).texts[0] for text in texts)
     compiled = parse(reader, site, prosody, fragments=fragments, depends=depends)
     return Answer(texts=alone, fragments=compiled.fragments)
 
