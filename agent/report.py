@@ -191,7 +191,7 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
 def _print_table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """For a terminal: with a heading."""
     first, *rest = _columns((heads, *rows))
-    print(_bold(first), *rest, sep="\n")  # noqa: T201 (the answer itself)
+    print(_bold(first), *rest, sep="\n")
 
 
 def _bold(line: str) -> str:
