@@ -41,9 +41,13 @@ def test_killed_on_the_way_from_nothing(place: Place, shard: int) -> None:
     assert step > 15, "the steps were not counted"
 
 
+@pytest.mark.parametrize("pushed_again", [False, True], ids=["finished", "overtaken"])
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_killed_on_the_way_to_a_change(living: Place, shard: int, free_port: Any) -> None:
-    """A commit that opens a new port, changes a file and removes one; an agent that dies at its n-th step."""
+def test_killed_on_the_way_to_a_change(living: Place, shard: int, pushed_again: bool, free_port: Any) -> None:
+    """A commit that opens a new port, changes a file and removes one; an agent that dies at its n-th step.
+
+    The next pass finishes it, or goes on to a commit that came meanwhile.
+    """
     step, round_ = shard + 1, 0
     while True:
         port, text = free_port(), f"round {round_}\n"
@@ -52,6 +56,9 @@ def test_killed_on_the_way_to_a_change(living: Place, shard: int, free_port: Any
             document = document.replace('  <home>/once: {content: "once\\n", drift: ignore}\n', "")
         living.push({"files/index.html": text}, document=document)
         died = _dies_at(step, living)
+        if pushed_again:
+            former, port = port, free_port()
+            living.push(document=document.replace(str(former), str(port)))
         _finished(living, text)
         assert is_open(port), f"the new port is closed after a death at step {step}"
         if not died:
