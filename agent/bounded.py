@@ -41,6 +41,17 @@ class TooDear(AgentError):
     reason = "LimitExceeded"
 
 
+def apart(function: Callable[[], T]) -> T:
+    """What a function gives that needs a heavy library, from a worker of its own: the agent never loads it."""
+    with Worker() as worker:
+        answer: T = worker.call(_apart, function)
+    return answer
+
+
+def _apart(_: object, function: Callable[[], T]) -> T:
+    return function()
+
+
 class Worker:
     """One forked child. `context` (say, a git tree) is inherited by the fork and handed to every function first."""
 

@@ -8,11 +8,13 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, TypeVar, assert_never
 
 from agent import atomic, draw, living, processes
 from agent.atomic import Copy, Dress, Keeper
+from agent.bounded import apart
 from agent.fence import Fence, Place, failure, reach
 from agent.spawned import Spawned
 from agent.users import group_name, group_number, user_name, user_number
@@ -254,7 +256,8 @@ class LocalHost:
                 self._write(_made(action, action.path, draw.draw_secret(), action.mode, None))
             case "self-signed":
                 names = tuple(name for name in parameters.get("names", "").split(",") if name)
-                key, certificate = draw.draw_pair(names, days=int(parameters.get("days", "3650")), now=self._clock())
+                days = int(parameters.get("days", "3650"))
+                key, certificate = apart(partial(draw.draw_pair, names, days=days, now=self._clock()))
                 for suffix, content, mode in ((".key", key, action.mode), (".crt", certificate, 0o644)):
                     path = action.path.with_name(action.path.name + suffix)
                     found = self.stat(path)

@@ -148,7 +148,7 @@ def _engine(settings: Settings, config: Path) -> Iterator[tuple[Engine, Watch]]:
             host=host,
             state=state,
             events=events,
-            site=lambda reader: place.site(reader, renderer.render),
+            site=lambda reader: place.site(reader, renderer.render, renderer.apart),
             renderer=renderer,
             stopping=watch.stopping,
         )

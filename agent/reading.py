@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from agent.bounded import TooDear, Worker
 from reconcilers import render
@@ -13,6 +14,10 @@ from reconcilers.ports import placeholder_ports
 from schemas.desired import HostFile, HostSpec
 from schemas.errors import Mark, Mistake, SpecError
 from schemas.load import Facts, Tree, load
+
+Answer = TypeVar("Answer")
+
+_MOST_ANSWERS = 1000
 
 Judge = Callable[[PurePosixPath], str]
 """Why a push may not touch this path; empty when it may."""
@@ -46,19 +51,36 @@ class Reader:
 
 
 class Renderer:
-    """Renders templates in a worker that lives from the first template of a pass to the pass's end."""
+    """Does what a pass may not do in the agent itself: templates, which cost what a commit likes, and heavy libraries.
+
+    The worker lives from the first such call of a pass to the pass's end.
+    """
 
     def __init__(self) -> None:
         self._worker: Worker | None = None
+        self._answers: dict[tuple[object, ...], Any] = {}
 
     def render(self, name: str, text: bytes, variables: Mapping[str, Any]) -> bytes:
         """A template's text. Raises SpecError."""
-        if self._worker is None:
-            self._worker = Worker()
         try:
-            return self._worker.call(_render, name, text, dict(variables))
+            return self._at_work().call(_render, name, text, dict(variables))
         except TooDear as error:
             raise _too_dear(name, error) from None
+
+    def apart(self, function: Callable[..., Answer], *arguments: bytes) -> Answer:
+        """See `reconcilers.contract.Apart`. The bytes, which may be a key, are not kept."""
+        asked = (function, *(sha256(argument).digest() for argument in arguments))
+        if asked not in self._answers:
+            if len(self._answers) >= _MOST_ANSWERS:
+                self._answers.clear()
+            self._answers[asked] = self._at_work().call(_apart, function, *arguments)
+        answer: Answer = self._answers[asked]
+        return answer
+
+    def _at_work(self) -> Worker:
+        if self._worker is None:
+            self._worker = Worker()
+        return self._worker
 
     def close(self) -> None:
         """End the worker."""
@@ -97,6 +119,10 @@ def _unreadable_templates(tree: Tree) -> Iterator[Mistake]:
 
 def _render(_: object, name: str, text: bytes, variables: Mapping[str, Any]) -> bytes:
     return render.render(name, text, variables)
+
+
+def _apart(_: object, function: Callable[..., Answer], *arguments: bytes) -> Answer:
+    return function(*arguments)
 
 
 def _too_dear(file: str, error: TooDear) -> SpecError:

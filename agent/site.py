@@ -14,7 +14,7 @@ from typing import Any
 
 from agent.fence import Fence
 from agent.settings import Settings
-from reconcilers.contract import Paths, Reader, Site
+from reconcilers.contract import Apart, Paths, Reader, Site
 from reconcilers.profiles import local
 from schemas.errors import SettingsError
 from schemas.load import Facts
@@ -82,7 +82,7 @@ class Place:
             return f"the agent runs as root, so only {self._home} is open to reading; put the secret below it"
         return self._closed_to(path)
 
-    def site(self, reader: Reader, render: Render) -> Site:
+    def site(self, reader: Reader, render: Render, apart: Apart) -> Site:
         """The site as it is now."""
         owner = self._user or pwd.getpwuid(os.geteuid()).pw_name
         return Site(
@@ -98,6 +98,7 @@ class Place:
             may_read=self.may_read,
             digest=self._digest,
             render=render,
+            apart=apart,
         )
 
     def _digest(self, data: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,15 @@ class Pair:
     certificate: FileInfo | None
     key: FileInfo | None
     content: bytes = b""
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """What a certificate and a key say. `end` is in epoch seconds, `names` are its DNS names, lower-case."""
+
+    names: frozenset[str] = frozenset()
+    end: float = 0.0
     fault: str = ""
 
 
@@ -119,33 +129,40 @@ def _look(reader: Reader, site: Site, host: str, names: tuple[str, ...]) -> Pair
         certificate=infos[0],
         key=infos[1],
         content=(texts[0] or b"") + b"\0" + (texts[1] or b""),
-        fault=_fault(reader, texts[0], texts[1], names) if names else "",
+        fault=_fault(reader, site, texts[0], texts[1], names) if names else "",
     )
 
 
-def _fault(reader: Reader, certificate: bytes | None, key: bytes | None, names: tuple[str, ...]) -> str:
+def _fault(reader: Reader, site: Site, certificate: bytes | None, key: bytes | None, names: tuple[str, ...]) -> str:
     """Why Prosody could not, or should not much longer, serve these names with this pair."""
+    if certificate is None or key is None:
+        return "is not there" if certificate is None else "its key is not there"
+    said = site.apart(read_pair, certificate, key)
+    if said.fault:
+        return said.fault
+    wanted = {_to_ascii(name) for name in names}
+    if missing := sorted(wanted - said.names):
+        return f"does not name {', '.join(missing)}"
+    if extra := sorted(said.names - wanted):
+        return f"still names {', '.join(extra)}"
+    if reader.due(said.end - RENEW_BEFORE):
+        return f"ends on {datetime.fromtimestamp(said.end, UTC).date()}"
+    return ""
+
+
+def read_pair(certificate: bytes, key: bytes) -> Read:
+    """Read a pair of PEM texts. `fault` says why it is none."""
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    if certificate is None or key is None:
-        return "is not there" if certificate is None else "its key is not there"
     try:
         parsed = x509.load_pem_x509_certificate(certificate)
         own = load_pem_private_key(key, password=None)
     except (ValueError, TypeError):
-        return "is no certificate with a key that can be read"
+        return Read(fault="is no certificate with a key that can be read")
     if own.public_key() != parsed.public_key():
-        return "certificate and key do not belong together"
-    named, wanted = _names(parsed), {_to_ascii(name) for name in names}
-    if missing := sorted(wanted - named):
-        return f"does not name {', '.join(missing)}"
-    if extra := sorted(named - wanted):
-        return f"still names {', '.join(extra)}"
-    end = parsed.not_valid_after_utc
-    if reader.due(end.timestamp() - RENEW_BEFORE):
-        return f"ends on {end.date()}"
-    return ""
+        return Read(fault="certificate and key do not belong together")
+    return Read(names=_names(parsed), end=parsed.not_valid_after_utc.timestamp())
 
 
 def _to_ascii(name: str) -> str:
@@ -156,12 +173,12 @@ def _to_ascii(name: str) -> str:
         return name
 
 
-def _names(certificate: x509.Certificate) -> set[str]:
+def _names(certificate: x509.Certificate) -> frozenset[str]:
     """Its DNS names, lower-case."""
     from cryptography import x509
 
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
-        return set()
-    return {name.lower() for name in extension.value.get_values_for_type(x509.DNSName)}
+        return frozenset()
+    return frozenset(name.lower() for name in extension.value.get_values_for_type(x509.DNSName))

@@ -113,6 +113,21 @@ class Paths:
     """Generated secrets, 0700."""
 
 
+Answer = TypeVar("Answer")
+
+
+class Apart(Protocol):
+    """Asks a pure function that needs a heavy library; the agent, which runs for months, never loads it."""
+
+    def __call__(self, function: Callable[..., Answer], *arguments: bytes) -> Answer:
+        """`function(*arguments)`. The same bytes are asked about once. Raises what it raises."""
+
+
+def at_once(function: Callable[..., Answer], *arguments: bytes) -> Answer:
+    """An `Apart` for a process that does not last."""
+    return function(*arguments)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """What is true of this host and no part of the desired state."""
@@ -135,6 +150,7 @@ class Site:
     """Keyed: state that leaks does not let a secret be guessed."""
     render: Callable[[str, bytes, Mapping[str, Any]], bytes]
     """A template's name, its text and its variables → the text, within limits of time and memory. Raises SpecError."""
+    apart: Apart = at_once
 
 
 Have = TypeVar("Have")
