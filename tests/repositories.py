@@ -52,9 +52,7 @@ class GitRepository:
             "GIT_COMMITTER_NAME": "Ana",
             "GIT_COMMITTER_EMAIL": "ana@example.test",
         }
-        ran = subprocess.run(
-            ["git", *arguments], cwd=cwd or self.work, env=environment, capture_output=True, text=True
-        )
+        ran = subprocess.run(["git", *arguments], cwd=cwd or self.work, env=environment, capture_output=True, text=True)
         if ran.returncode:
             raise RuntimeError(f"git {' '.join(arguments)}: {ran.stderr.strip()}")
         return ran.stdout.strip()

@@ -3,8 +3,6 @@
 Started by root it goes on as Prosody's user, so that all of it is one ordinary user's.
 """
 
-# ruff: noqa: T201 (printing is what this file is for)
-
 from __future__ import annotations
 
 import os

@@ -12,7 +12,7 @@ from tests.bench.figures import Figure
 from tests.bench.house import FILES, House, converged
 
 TIMES = 20
-_TEXT = "{content: \"as git says\\n\"}"
+_TEXT = '{content: "as git says\\n"}'
 _EDITED = {f"<home>/notes/{number}.txt": _TEXT for number in range(TIMES)}
 _REPLACED = {f"<home>/notes/replaced{number}.txt": _TEXT for number in range(TIMES)}
 _MOVED = {f"<home>/notes/moved{number}.txt": _TEXT for number in range(5)}
@@ -47,15 +47,15 @@ def _took(house: House, path: str, edit: Callable[[str], None]) -> float:
 
 
 def _append(path: str) -> None:
-    with open(path, "a") as file:  # noqa: PTH123
+    with open(path, "a") as file:
         file.write("by hand\n")
 
 
 def _replace(path: str) -> None:
-    with open(f"{path}.new", "w") as file:  # noqa: PTH123
+    with open(f"{path}.new", "w") as file:
         file.write("by hand\n")
-    os.replace(f"{path}.new", path)  # noqa: PTH105
+    os.replace(f"{path}.new", path)
 
 
 def _move_away(path: str) -> None:
-    os.rename(path, os.path.join(os.path.dirname(os.path.dirname(path)), os.path.basename(path)))  # noqa: PTH104, PTH118, PTH120
+    os.rename(path, os.path.join(os.path.dirname(os.path.dirname(path)), os.path.basename(path)))

@@ -24,6 +24,8 @@ def show(figures: Iterable[Figure]) -> str:
     rows = [("what", "limit", "found", "met", "beside it")]
     rows += [(f.what, f.limit, f.found, words[f.met], f.beside) for f in figures]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines)

@@ -139,7 +139,9 @@ class House:
     def wait_log(self, event: str, *, after: int = 0) -> None:
         """Until this event is among those after the first `after` bytes of the log."""
         name = f'"event": "{event}"'.encode()
-        wait_until(lambda: name in self.log_file.read_bytes()[after:], f"{event} in the log", step=0.0005, tell=self.tail)
+        wait_until(
+            lambda: name in self.log_file.read_bytes()[after:], f"{event} in the log", step=0.0005, tell=self.tail
+        )
 
     def tail(self) -> str:
         """The log's end, for an error message."""

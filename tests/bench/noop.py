@@ -101,9 +101,40 @@ def _quiet(house: House) -> Figure:
 
 
 _DEEDS = frozenset(
-    "write pwrite64 writev pwritev openat open creat rename renameat renameat2 unlink unlinkat mkdir mkdirat fsync"
-    " fdatasync ftruncate fork vfork clone clone3 execve link linkat symlink symlinkat chmod fchmod chown fchown"
-    " utimensat kill".split()
+    [
+        "write",
+        "pwrite64",
+        "writev",
+        "pwritev",
+        "openat",
+        "open",
+        "creat",
+        "rename",
+        "renameat",
+        "renameat2",
+        "unlink",
+        "unlinkat",
+        "mkdir",
+        "mkdirat",
+        "fsync",
+        "fdatasync",
+        "ftruncate",
+        "fork",
+        "vfork",
+        "clone",
+        "clone3",
+        "execve",
+        "link",
+        "linkat",
+        "symlink",
+        "symlinkat",
+        "chmod",
+        "fchmod",
+        "chown",
+        "fchown",
+        "utimensat",
+        "kill",
+    ]
 )
 
 

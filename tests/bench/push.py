@@ -91,7 +91,9 @@ def _by_hook() -> str:
     with by_hand.fresh() as (home, _):
         repository = GitRepository(home)
         hook = repository.bare / "hooks/post-receive"
-        hook.write_text(f'#!/bin/sh\ngit show main:plain.txt >{home}/new && sync {home}/new && mv {home}/new {home}/plain\n')
+        hook.write_text(
+            f"#!/bin/sh\ngit show main:plain.txt >{home}/new && sync {home}/new && mv {home}/new {home}/plain\n"
+        )
         hook.chmod(0o755)
         took = []
         for number in range(20):
@@ -165,5 +167,3 @@ def _settle(house: House) -> None:
 def _listens(port: int) -> bool:
     wanted = f"0100007F:{port:04X} 00000000:0000 0A"
     return wanted in Path("/proc/net/tcp").read_text()
-
-

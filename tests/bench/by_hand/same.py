@@ -1,6 +1,4 @@
-"""A plain Python that stays: load the document, render and compare every file, each time anew. Prints the median, ms."""
-
-# ruff: noqa: T201
+"""A plain Python that stays loads the document, renders, compares every file anew. Prints the median in ms."""
 
 import os
 import statistics
