@@ -22,7 +22,7 @@ Names = Mapping[str, str | None]
 
 def replace(node: Node, shape: Shape, names: Names, findings: Findings) -> Node:
     """The node with its names replaced. What lies inside virtual hosts is left for their turn (`<host>`)."""
-    if shape.literal:
+    if shape.literal and not (isinstance(node, Map) and is_marked(node.entries)):  # a secret's path is no content
         return node
     match node:
         case Scalar(mark=mark, value=str(text)):
