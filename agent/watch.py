@@ -138,10 +138,12 @@ class Watch:
             signal.set_wakeup_fd(-1)
             os.close(self._wakeup)
             self._wakeup = None
-        for reason in (*self._early, *self._take_all()):
-            if isinstance(reason, Request):
-                reason.abandon()
+        for reason in self._early:
+            self._queue.put(reason)
         self._early = []
+        while not self._queue.empty():
+            if isinstance(item := self._queue.get(), Request):
+                item.abandon()
 
     def _take(self, end: float) -> _Item | None:
         """The next thing in the queue, or None at `end`."""

@@ -399,6 +399,21 @@ def test_many_signals_are_each_heard(watch: Watch) -> None:
             signal.signal(number, handler)
 
 
+def test_nothing_is_left_of_a_watch_that_was_closed(home: Path) -> None:
+    """No thread and no descriptor, whatever stirs in the end; a request that nobody took is told so."""
+    threads, descriptors = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    watch, request = Watch(ours=lambda path: False), Request(verb="plan", arguments={})
+    (home / "etc").mkdir()
+    watch.watch_files([str(home / "etc" / "motd")])
+    shutil.rmtree(home / "etc")
+    watch.deliver(request)
+    time.sleep(0.1)
+    watch.close()
+    assert request.reply()["error"]["reason"] == "Stopping"
+    assert threading.active_count() == threads
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
 def test_an_idle_watch_uses_no_cpu(watch: Watch, home: Path, work: Path) -> None:
     """At most 1 ms a minute: no thread of ours or of watchdog's polls. Three seconds, of which none is spent."""
     watch.watch_repository([str(home / "bare")])
