@@ -8,10 +8,12 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from agent import keys, log, notify, site, version
 from agent.atomic import Copy
+from agent.bounded import apart
 from agent.control import Request, Server
 from agent.converge import House
 from agent.engine import Engine
@@ -136,7 +138,7 @@ def _engine(settings: Settings, config: Path) -> Iterator[tuple[Engine, Watch]]:
     with contextlib.ExitStack() as stack:
         state = State.open(settings.state_dir)
         stack.callback(state.close)
-        keys.ensure_age_key(settings.age_key)
+        apart(partial(keys.ensure_age_key, settings.age_key))
         place = site.Place(settings, config, state.digest_key())
         kept = Kept(settings.state_dir, settings.age_key)
         events = Events(state)
