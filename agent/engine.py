@@ -125,7 +125,7 @@ class Engine:
         copy = self._kept.item(id_)
         self._house.host.restore(copy)
         self._passes.forget_proof()
-        return {"restored": id_, "object": str(copy.path)}
+        return {"restored": str(copy.path), "id": id_}
 
     def _suspend(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         now = self._house.clock()

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from agent.log import redacted
 from agent.state import State
 from agent.state.facts import Entry
 from schemas.errors import AgentError
@@ -22,7 +23,8 @@ class Events:
         self._state = state
 
     def tell(self, event: str, *, level: str = "info", revision: str | None = None, **fields: Any) -> None:  # noqa: ANN401
-        """`event` is a constant name from `agent.log.EVENTS`; `fields` hold no secret."""
+        """`event` is a constant name from `agent.log.EVENTS`. What is known to be a secret is masked here as in the log."""
+        fields = {name: redacted(value) for name, value in fields.items()}
         getattr(LOG, level)(event, revision=revision, **fields)
         try:
             self._state.append(Entry(at=time.time(), kind=event, revision=revision, event=fields))

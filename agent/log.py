@@ -133,6 +133,11 @@ class _Hidden:
 _HIDDEN = _Hidden()
 
 
+def redacted(value: object) -> Any:  # noqa: ANN401 (as plain as JSON)
+    """`redact` at every depth: what is no number, boolean or None becomes text, lists and maps of it."""
+    return _plain(value, 0)
+
+
 def _redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     return {redact(str(key)): _plain(value, 0) for key, value in event.items()}
 

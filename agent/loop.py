@@ -68,18 +68,16 @@ class _Loop:
     def __init__(self, settings: Settings, config: Path, engine: Engine, watch: Watch) -> None:
         self._settings, self._config, self._engine, self._watch = settings, config, engine, watch
         self._full_at = time.time() + settings.full_look
+        self._unwatched: tuple[str, ...] = ()
 
     def run(self) -> None:
-        self._watch.watch_repository(map(str, self._engine.source.watch_paths()))
+        if (directory := self._engine.source.directory) is not None:
+            self._watch.watch_repository([str(directory)])
         self._pass()
-        told_to_stop = self._watch.stopping()
-        while not told_to_stop:
+        while not self._watch.stopping():
             reasons = self._watch.wait(self._next_poll(), expiry=self._engine.passes.wake_at)
-            wanted = self._serve(reasons)
-            told_to_stop = any(isinstance(reason, SignalReceived) and reason.stops for reason in reasons)
-            if wanted and not told_to_stop:
+            if self._serve(reasons) and not self._watch.stopping():
                 self._pass()
-            told_to_stop = told_to_stop or self._watch.stopping()
 
     def _serve(self, reasons: tuple[Reason, ...]) -> bool:
         """Answer who asks; whether a pass is wanted besides."""
@@ -106,7 +104,10 @@ class _Loop:
 
     def _follow(self) -> None:
         """Watch what is managed now."""
-        self._watch.watch_files(self._engine.passes.watched)
+        unwatched = self._watch.watch_files(self._engine.passes.watched)
+        if unwatched and unwatched != self._unwatched:
+            LOG.warning("paths.unwatched", object=unwatched[0], reason=f"{len(unwatched)} paths in all")
+        self._unwatched = unwatched
 
     def _say(self, outcome: Outcome) -> None:
         self._engine.last = outcome

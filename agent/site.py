@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from agent import log
 from agent.fence import Fence
 from agent.settings import Settings
 from reconcilers.contract import Apart, Paths, Reader, Site
@@ -98,6 +99,7 @@ class Place:
             may_read=self.may_read,
             digest=self._digest,
             render=render,
+            hide=log.hide,
             apart=apart,
         )
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 from schemas.desired import HostSpec
 from schemas.plan import Signature, Verdict
 from schemas.record import Owned, Record
+from schemas.secret import Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +152,8 @@ class Site:
     render: Callable[[str, bytes, Mapping[str, Any]], bytes]
     """A template's name, its text and its variables → the text, within limits of time and memory. Raises SpecError."""
     apart: Apart = at_once
+    hide: Callable[[Secret], None]
+    """Told of every secret that is resolved, so that no log line can hold it, however it got there."""
 
 
 Have = TypeVar("Have")

@@ -29,6 +29,13 @@ class Have:
 
 def resolve(reader: Reader, site: Site, reference: HostFile | Generated) -> Secret | Wait:
     """The secret itself, or what it waits for; the caller gives the Wait its id and origin."""
+    found = _find(reader, site, reference)
+    if isinstance(found, Secret):
+        site.hide(found)
+    return found
+
+
+def _find(reader: Reader, site: Site, reference: HostFile | Generated) -> Secret | Wait:
     if isinstance(reference, Generated):
         path = _path(site, reference.generated)
         content = reader.read(path)

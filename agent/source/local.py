@@ -1,5 +1,7 @@
-"""A repository on the same disk: where its branch is written, to be watched. Only names and lstat; nothing is read
-but the two small files by which a linked work tree names its repository."""
+"""A repository on the same disk: where its refs are written.
+
+Only names and lstat; nothing is read but the two small files by which a linked work tree names its repository.
+"""
 
 from __future__ import annotations
 
@@ -17,28 +19,6 @@ def find_git_directory(path: Path) -> Path | None:
         if (candidate / "HEAD").exists() and (candidate / "objects").is_dir():
             return candidate
     return None
-
-
-def list_watch_paths(path: Path, branch: str) -> tuple[Path, ...]:
-    """The directories whose events say that the branch may have moved; those that exist. Not to be watched deeply."""
-    git = find_git_directory(path)
-    if git is None:
-        return ()
-    found, place = [git], git
-    for name in ("refs", "heads", *branch.split("/")[:-1]):
-        place = place / name
-        if not place.is_dir():
-            break  # its appearance is an event of the last one that is there
-        found.append(place)
-    return tuple(found)
-
-
-def list_ref_paths(path: Path, branch: str) -> tuple[Path, ...]:
-    """The files whose lstat proves, while it stays the same, that the branch has not moved; absent ones too."""
-    git = find_git_directory(path)
-    if git is None:
-        return (path,)
-    return (git / "refs" / "heads" / branch, git / "packed-refs", git / "HEAD")
 
 
 def _named_in(file: Path, *, prefix: str = "") -> Path:

@@ -16,7 +16,6 @@ from agent import durable
 from agent.address import Address, Transport, parse_address
 from agent.settings import Settings, check_key_file
 from agent.source.carry import carry
-from agent.source.local import list_ref_paths, list_watch_paths
 from agent.source.mirror import ACCEPTED, FETCHED, GIT_TROUBLE, GOOD, Mirror, MirrorDamaged, isolate
 from agent.source.remote import Credentials, believe_known_hosts, explain, read_token, set_time_limits
 from agent.source.tree import Entry, Tree
@@ -255,13 +254,10 @@ class Source:
 
     # --- watch ---
 
-    def watch_paths(self) -> tuple[Path, ...]:
-        """The directories whose events (not below them) say that the branch may have moved; none for a URL."""
-        return list_watch_paths(Path(self.address.url), self._branch) if self._is_local else ()
-
-    def ref_paths(self) -> tuple[Path, ...]:
-        """The paths whose lstat proves, while it stays the same, that the branch has not moved; none for a URL."""
-        return list_ref_paths(Path(self.address.url), self._branch) if self._is_local else ()
+    @property
+    def directory(self) -> Path | None:
+        """Where the repository lies when it is on this disk, to be watched; None for a URL."""
+        return Path(self.address.url) if self._is_local else None
 
     @property
     def _is_local(self) -> bool:

@@ -86,6 +86,7 @@ class World:
             may_read=lambda path: "" if path.is_relative_to(home) else "not open",
             digest=lambda data: hmac.digest(b"key", data, hashlib.sha256).hex(),
             render=render,
+            hide=lambda secret: None,
         )
         self.config = Path(self.site.paths.config)
 
