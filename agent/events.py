@@ -23,7 +23,7 @@ class Events:
         self._state = state
 
     def tell(self, event: str, *, level: str = "info", revision: str | None = None, **fields: Any) -> None:  # noqa: ANN401
-        """`event` is a constant name from `agent.log.EVENTS`. What is known to be a secret is masked here as in the log."""
+        """`event` is a constant name from `agent.log.EVENTS`. What is known to be a secret is masked."""
         fields = {name: redacted(value) for name, value in fields.items()}
         getattr(LOG, level)(event, revision=revision, **fields)
         try:
