@@ -5,12 +5,14 @@ Only a profile that shares its host with others chooses (`local`); elsewhere Pro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconcilers.contract import Reader, Site
+from reconcilers.mainfile import HEADER
 from schemas.desired import HostSpec, Prosody, VirtualHost
-from schemas.plan import Change, ChoosePorts, Forget, Holds, Kind, NextRound, Verdict, Wait
+from schemas.plan import Change, ChoosePorts, Forget, Holds, Kind, NextRound, Remember, Verdict, Wait
 from schemas.record import Owned, Record
 
 NAME = "ports"
@@ -38,9 +40,10 @@ _HTTP = frozenset({"bosh", "websocket", "http", "http_altconnect", "invites_regi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Have:
-    """The ports chosen so far."""
+    """The ports chosen so far, and those that a configuration of ours names although the record is lost."""
 
     record: Record | None
+    found: Mapping[str, int]
 
 
 def chooses(site: Site) -> bool:
@@ -128,8 +131,16 @@ def _loads(prosody: Prosody, host: VirtualHost, module: str) -> bool:
 
 
 def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Site) -> Have:
-    """Recall what was chosen."""
-    return Have(record=reader.recall(RECORD))
+    """Recall what was chosen, or read it where we wrote it: clients know these numbers."""
+    record = reader.recall(RECORD) if wanted_names(spec, site) or owned else None
+    live = reader.read(site.paths.config) if record is None and wanted_names(spec, site) else None
+    return Have(record=record, found=_written(live) if live and live.startswith(HEADER) else {})
+
+
+def _written(text: bytes) -> Mapping[str, int]:
+    """The ports in a main file of ours, one service a line."""
+    lines = re.findall(rb"^([a-z0-9_]+)_ports = \{\s*(\d+),?\s*\}", text, re.MULTILINE)
+    return {name.decode(): int(port) for name, port in lines if name.decode() in DEFAULTS}
 
 
 def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> Iterator[Verdict]:
@@ -151,11 +162,12 @@ def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> 
     if not missing:
         yield Holds(id=_ID, wanted=wanted, live=live or "")
         return
+    known = (Remember(id=RECORD, record=have.found),) if have.found else ()
     yield Change(
         id=_ID,
         kind=Kind.CHANGED if chosen else Kind.CREATED,
         why=f"no port is chosen yet for {', '.join(missing)}",
-        actions=(ChoosePorts(id=RECORD, names=names),),
+        actions=(*known, ChoosePorts(id=RECORD, names=names)),
         wanted=wanted,
         live=live,
     )

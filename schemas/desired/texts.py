@@ -11,6 +11,8 @@ from typing import Annotated, TypeAlias
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
+_LONGEST_NAME = 255
+"""Bytes of one name in a path (limits.h: NAME_MAX)."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _OPEN = "<home>"
 """Where it is not known it stays as it is, and what begins with it counts as absolute."""
@@ -69,6 +71,9 @@ def check_path(value: object) -> str:
         raise refuse(f"expected a path without .., found {_found(path)}; write where it leads")
     if clean != plain:
         raise refuse(f"expected a path in its plain form, found {_found(path)}; write {clean}")
+    if long := next((part for part in plain.split("/") if len(part.encode()) > _LONGEST_NAME), None):
+        shown = _found(long[:20] + "…")
+        raise refuse(f"expected names of at most {_LONGEST_NAME} bytes in a path, found {shown}; write a shorter one")
     if plain == "/":
         raise refuse("expected a path below /, found the root itself; write the path of a file")
     return path

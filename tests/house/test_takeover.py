@@ -40,6 +40,7 @@ def test_without_state_equal_things_are_taken_over_and_others_are_kept(living: P
     living.push(document=DOCUMENT.replace('  <home>/once: {content: "once\\n", drift: ignore}\n', ""))
     (living.home / "motd").write_text("mine\n")
     index = (living.home / "site/index.html").stat()
+    port = living.port()
     shutil.rmtree(living.state)
     living.log.clear()
     outcome = living.reconcile()
@@ -50,7 +51,7 @@ def test_without_state_equal_things_are_taken_over_and_others_are_kept(living: P
     (kept,) = [i for i in json.loads(living.command("kept", "list", "-o", "json").stdout) if "motd" in i["object"]]
     assert living.command("kept", "show", kept["id"]).stdout == b"mine\n"
     assert len(living.prosodies()) == 1
-    assert is_open(living.port())
+    assert (living.port(), is_open(port)) == (port, True), "clients know this number"
     assert living.reconcile()["result"] == "in_sync"
 
 
