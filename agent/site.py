@@ -8,7 +8,8 @@ import hmac
 import os
 import pwd
 import shutil
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -54,7 +55,9 @@ class Place:
         self._home = PurePosixPath(settings.home)
         self._key = digest_key
         self._user = _prosody_user(settings.home)
-        self._closed = _closed(settings, config, local.site_paths(self._home))
+        own = tuple(_closed(settings, config))
+        self._fence = Fence(open=(self._home,), closed=own)
+        self._closed = (*own, *_prosodys(local.site_paths(self._home)))
         self._candidates = _candidates()
 
     @property
@@ -64,8 +67,7 @@ class Place:
 
     def fence(self) -> Fence:
         """Where the hands may reach. The agent's own files below an open place are closed, Prosody's are not."""
-        own = tuple(path for path in self._closed if not path.is_relative_to(self._home / "prosody"))
-        return Fence(open=(self._home,), closed=own)
+        return self._fence
 
     def may_write(self, path: PurePosixPath) -> str:
         """Why a push may not write there; empty when it may."""
@@ -107,24 +109,45 @@ class Place:
         return hmac.digest(self._key, data, hashlib.sha256).hex()
 
     def _closed_to(self, path: PurePosixPath) -> str:
+        real = self._fence.real(path)  # neither hands nor eyes follow a link below the home
         for closed in self._closed:
-            if path.is_relative_to(closed):
+            if path.is_relative_to(closed) or real.is_relative_to(closed):
                 return f"{closed} is closed; choose another path"
         return ""
 
 
-def _closed(settings: Settings, config: Path, paths: Paths) -> tuple[PurePosixPath, ...]:
-    """The agent's own program, settings, keys and state, Prosody's main file, and .ssh."""
-    own = [
-        settings.state_dir,
-        settings.control_socket,
-        settings.age_key,
-        config,
-        Path(__file__).parent.parent,
-    ]
-    own += [path for path in (settings.ssh_key, settings.known_hosts, settings.token_file) if path]
-    prosodys = (paths.config, paths.stage, paths.secrets, paths.pidfile, paths.socket)
-    return (*(PurePosixPath(path) for path in own), PurePosixPath(settings.home) / ".ssh", *prosodys)
+def _closed(settings: Settings, config: Path) -> Iterator[PurePosixPath]:
+    """The agent's own program, settings, keys and state, and .ssh: as they are named, and where they really lie."""
+    anchor = config.with_name("accepted")  # agent.state.Anchor's
+    named = [settings.state_dir, settings.control_socket, settings.age_key, config, anchor]
+    named += [path for path in (settings.ssh_key, settings.known_hosts, settings.token_file) if path]
+    for path in (*named, settings.home / ".ssh", *_program(settings.home)):
+        yield PurePosixPath(path)
+        yield PurePosixPath(os.path.realpath(path))
+        yield from (link for link in _links(path) if not settings.home.is_relative_to(link))
+
+
+def _program(home: Path) -> Iterator[Path]:
+    """What this program is made of: a push that could change one of these would be the agent."""
+    found = (sys.prefix, sys.base_prefix, sys.executable, sys.argv[0], *sys.path)
+    for path in (Path(__file__).parent.parent, *(Path(os.path.abspath(text)) for text in found if text)):
+        if not Path(os.path.realpath(home)).is_relative_to(os.path.realpath(path)):  # `python -m` run in the home
+            yield path
+
+
+def _links(path: Path) -> Iterator[PurePosixPath]:
+    """Each symbolic link on the way there: who changes one changes what is found."""
+    for above in (*reversed(path.parents), path):
+        if above.is_symlink():
+            yield PurePosixPath(above)
+            yield PurePosixPath(os.path.realpath(above.parent), above.name)
+            if above.exists():  # not a circle
+                yield from _links(Path(os.path.join(os.path.realpath(above.parent), above.readlink())))
+
+
+def _prosodys(paths: Paths) -> tuple[PurePosixPath, ...]:
+    """What of Prosody's own is written by the agent alone."""
+    return (paths.config, paths.stage, paths.secrets, paths.pidfile, paths.socket)
 
 
 def _prosody_user(home: Path) -> str | None:

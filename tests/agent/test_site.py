@@ -1,0 +1,75 @@
+"""What a push may never write or have read, however it is named."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from agent.settings import load_settings
+from agent.site import Place
+
+
+@pytest.fixture
+def place(home: Path) -> Place:
+    """A home that holds the agent's own things; the settings name state and key by way of links."""
+    (home / "really/state").mkdir(parents=True)
+    (home / "really/age").touch()
+    (home / "second").symlink_to("really/state")
+    (home / "first").symlink_to(home / "second")
+    (home / "keys").symlink_to("really")
+    config = home / "etc/agent.yaml"
+    config.parent.mkdir()
+    config.write_text(
+        f"repository: /srv/x\nhost: h\nprofile: local\nhome: {home}\n"
+        f"state_dir: {home}/first\nage_key: {home}/keys/age\n"
+    )
+    return Place(load_settings(config), config, b"key")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["first/state.db", "second", "really/state/state.db", "keys", "really/age", "etc/agent.yaml", "etc/accepted",
+     ".ssh/authorized_keys"],
+)  # fmt: skip
+def test_what_is_the_agents_own_is_closed_under_each_of_its_names(place: Place, home: Path, name: str) -> None:
+    """Where it really lies, and each link that leads there, as well as the name that the settings use."""
+    path = PurePosixPath(home / name)
+    assert place.may_write(path)
+    assert place.may_read(path)
+    assert place.fence().refusal(path)
+
+
+def test_a_home_that_is_a_link_hides_nothing(home: Path) -> None:
+    """What is named below the link is what lies below the directory."""
+    (home / "real/state").mkdir(parents=True)
+    (home / "link").symlink_to("real")
+    config = home / "agent.yaml"
+    config.write_text(
+        f"repository: /srv/x\nhost: h\nprofile: local\nhome: {home}/link\nstate_dir: {home}/real/state\n"
+        f"age_key: {home}/age\n"
+    )
+    place = Place(load_settings(config), config, b"key")
+    assert place.may_write(PurePosixPath(home / "link/state/state.db"))
+    assert not place.may_write(PurePosixPath(home / "link/prosody/data/x"))
+
+
+def test_the_program_itself_is_closed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment that the agent runs from, its interpreter and command, and every place it imports from."""
+    for name in ("venv/bin", "site", "bin"):
+        (home / name).mkdir(parents=True)
+    os.symlink(sys.executable, home / "venv/bin/python")
+    (home / "bin/prosodist").symlink_to("../venv/bin/prosodist")
+    (home / "venv/bin/prosodist").touch()
+    monkeypatch.setattr(sys, "prefix", f"{home}/venv")
+    monkeypatch.setattr(sys, "argv", [f"{home}/bin/prosodist", "run"])
+    monkeypatch.setattr(sys, "path", ["", str(home), f"{home}/site"])
+    config = home / "agent.yaml"
+    config.write_text(f"repository: /srv/x\nhost: h\nprofile: local\nhome: {home}\nstate_dir: /s\nage_key: /k\n")
+    place = Place(load_settings(config), config, b"key")
+    for name in ("venv/bin/python", "venv/pyvenv.cfg", "bin/prosodist", "site/yaml.py"):
+        assert place.may_write(PurePosixPath(home / name)), name
+    assert not place.may_write(PurePosixPath(home / "bin/other"))
+    assert not place.may_write(PurePosixPath(home / "motd"))
