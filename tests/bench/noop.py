@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -75,67 +76,51 @@ def _by_python(house: House) -> str:
 
 def _quiet(house: House) -> Figure:
     """Watched by strace: which calls a pass makes, and that the state's files stay as they are."""
-    what = f"no-op pass: writes, processes, files opened, in {STRACED} passes"
+    what = f"no-op pass: files written, processes started, YAML and templates opened, in {STRACED} passes"
     if shutil.which("strace") is None:
         return Figure(what=what, found="strace is not installed")
     trace = house.place / "trace"
     before = _files(house.state)
-    tracer = subprocess.Popen(["strace", "-f", "-qq", "-o", trace, "-p", str(house.pid)], stderr=subprocess.DEVNULL)
+    tracer = subprocess.Popen(
+        ["strace", "-f", "-y", "-qq", "-o", trace, "-p", str(house.pid)], stderr=subprocess.DEVNULL
+    )
     time.sleep(0.5)
     for _ in range(STRACED):
         house.poke()
         time.sleep(0.1)
     tracer.terminate()
     tracer.wait()
-    calls = Counter(_name(line) for line in trace.read_text().splitlines())
-    bad = {name: count for name, count in calls.items() if name in _DEEDS}
+    lines = trace.read_text().splitlines()
+    calls = Counter(map(_name, lines))
+    deeds = Counter(_name(line) for line in lines if _is_deed(line))
     same = before == _files(house.state)
-    rest = ", ".join(f"{name} {count / STRACED:g}" for name, count in calls.most_common(8) if name not in _DEEDS)
+    rest = ", ".join(f"{name} {count / STRACED:g}" for name, count in calls.most_common(6))
     return Figure(
         what=what,
         limit="none",
-        found=f"{bad or 'none'}; state {'untouched' if same else 'TOUCHED'}",
+        found=f"{dict(deeds) or 'none'}; state {'untouched' if same else 'TOUCHED'}",
         beside=f"calls a pass: {rest}",
-        met=not bad and same,
+        met=not deeds and same,
     )
 
 
 _DEEDS = frozenset(
-    [
-        "write",
-        "pwrite64",
-        "writev",
-        "pwritev",
-        "openat",
-        "open",
-        "creat",
-        "rename",
-        "renameat",
-        "renameat2",
-        "unlink",
-        "unlinkat",
-        "mkdir",
-        "mkdirat",
-        "fsync",
-        "fdatasync",
-        "ftruncate",
-        "fork",
-        "vfork",
-        "clone",
-        "clone3",
-        "execve",
-        "link",
-        "linkat",
-        "symlink",
-        "symlinkat",
-        "chmod",
-        "fchmod",
-        "chown",
-        "fchown",
-        "utimensat",
-        "kill",
-    ]
+    (
+        *("write", "pwrite64", "writev", "pwritev", "ftruncate", "fsync", "fdatasync", "utimensat"),
+        *("rename", "renameat", "renameat2", "unlink", "unlinkat", "mkdir", "mkdirat"),
+        *("link", "linkat", "symlink", "symlinkat", "chmod", "fchmod", "chown", "fchown"),
+        *("fork", "vfork", "clone", "clone3", "execve", "kill"),
+    )
 )
+_OPENED = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|\.ya?ml\"|\.j2\"")
+
+
+def _is_deed(line: str) -> bool:
+    """The byte in a pipe of our own by which a signal wakes the agent is none."""
+    name = _name(line)
+    if name in ("open", "openat"):
+        return bool(_OPENED.search(line))
+    return name in _DEEDS and not re.search(r"write\(\d+<(pipe|socket|UNIX)", line)
 
 
 def _name(line: str) -> str:

@@ -1,4 +1,5 @@
 # Stop Prosody and wait until it has ended.
+set -e
 home=$1
 pid=$(cat "$home/run/prosody.pid")
 kill "$pid"
