@@ -1,16 +1,20 @@
-"""Certificates: a self-signed pair for each virtual host, so that Prosody can serve TLS."""
+"""Certificates: a self-signed pair for each virtual host, so that Prosody can serve TLS.
+
+What a person put there instead is used, never replaced and never removed. Which of the two it is, the certificate
+itself tells, so it is known without any state.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from reconcilers.contract import FileInfo, Reader, Site
 from schemas.desired import HostSpec
-from schemas.plan import Change, Holds, Kind, Make, RemoveFile, Verdict
+from schemas.plan import Change, Holds, Keep, Kind, Make, PathChanges, Policy, RemoveFile, Verdict, Wait
 from schemas.record import Owned
 
 if TYPE_CHECKING:
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
 NAME = "certificates"
 RENEW_BEFORE = 30 * 86_400.0
 """Seconds before its end at which a pair is made anew."""
+DAYS = 3650
+"""For which a pair is made."""
 _MODE = 0o640
 
 
@@ -30,15 +36,24 @@ class Pair:
     key: FileInfo | None
     content: bytes = b""
     fault: str = ""
+    is_ours: bool = False
+    """Nothing that a person made is lost with it."""
+    is_theirs: bool = False
+    """The certificate is a person's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """What a certificate and a key say. `end` is in epoch seconds, `names` are its DNS names, lower-case."""
+    """What a certificate and a key say. `end` is in epoch seconds, `names` are its DNS names, lower-case.
+
+    `is_ours`: the certificate is one that we make. `belongs`: so is the key beside it, if there is one.
+    """
 
     names: frozenset[str] = frozenset()
     end: float = 0.0
     fault: str = ""
+    is_ours: bool = False
+    belongs: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,17 +84,22 @@ def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> 
     wanted = wanted_names(spec)
     for host, pair in have.pairs.items():
         names = wanted.get(host)
-        yield _gone(host, pair, site) if names is None else _verdict(spec, host, names, pair, site)
+        yield _gone(spec, host, pair, site) if names is None else _verdict(spec, host, names, pair, site)
 
 
 def _verdict(spec: HostSpec, host: str, names: tuple[str, ...], pair: Pair, site: Site) -> Verdict:
     wish, live = site.digest("\0".join(names).encode()), _live(pair, site)
+    origin = spec.origin("prosody", "virtual_hosts", host)
     if not pair.fault and live is not None:
         return Holds(id=f"certificate:{host}", wanted=wish, live=live)
+    if pair.is_theirs:
+        path, _ = _paths(site, host)
+        why = f"{path} {pair.fault}, and it is not ours; replace it, or remove it and its key to have a pair made"
+        return Wait(id=f"certificate:{host}", why=why, until=PathChanges(path), origin=origin)
     make = Make(
         path=site.paths.certificates / host,
         kind="self-signed",
-        parameters=(("names", ",".join(names)),),
+        parameters=(("names", ",".join(names)), ("days", str(DAYS))),
         mode=_MODE,
         group=site.group if site.user is not None else None,
     )
@@ -87,26 +107,44 @@ def _verdict(spec: HostSpec, host: str, names: tuple[str, ...], pair: Pair, site
         id=f"certificate:{host}",
         kind=Kind.CREATED if live is None else Kind.CHANGED,
         why=pair.fault,
-        actions=(make,),
+        actions=(*(() if pair.is_ours else _kept(site, host, pair)), make),
         wanted=wish,
         live=live,
-        origin=spec.origin("prosody", "virtual_hosts", host),
+        origin=origin,
+        policy=_policy(spec),
         touches=frozenset({"prosody"}),
     )
 
 
-def _gone(host: str, pair: Pair, site: Site) -> Change:
-    paths = _paths(site, host)
-    there = [(path, info) for path, info in zip(paths, (pair.certificate, pair.key), strict=True) if info is not None]
+def _gone(spec: HostSpec, host: str, pair: Pair, site: Site) -> Change:
+    there = () if pair.is_theirs else tuple(_there(site, host, pair))
+    removals = tuple(RemoveFile(path=path, was=info.signature) for path, info in there)
     return Change(
         id=f"certificate:{host}",
         kind=Kind.REMOVED if there else Kind.RELEASED,
-        why="its host is gone from git",
-        actions=tuple(RemoveFile(path=path, was=info.signature) for path, info in there),
+        why="its host is gone from git" + ("; it is not ours" if pair.is_theirs else ""),
+        actions=(*(() if pair.is_ours else _kept(site, host, pair)), *removals) if there else (),
         wanted=None,
         live=_live(pair, site),
+        policy=_policy(spec),
         touches=frozenset({"prosody"}),
     )
+
+
+def _kept(site: Site, host: str, pair: Pair) -> tuple[Keep, ...]:
+    """A certificate of ours beside a key that does not belong to it, or a key alone: it may be a person's."""
+    return tuple(Keep(path=path, why="lay where a pair is made") for path, _ in _there(site, host, pair))
+
+
+def _there(site: Site, host: str, pair: Pair) -> Iterator[tuple[PurePosixPath, FileInfo]]:
+    for path, info in zip(_paths(site, host), (pair.certificate, pair.key), strict=True):
+        if info is not None:
+            yield path, info
+
+
+def _policy(spec: HostSpec) -> Policy:
+    prosody = spec.host.prosody
+    return (prosody.drift if prosody else None) or spec.host.drift
 
 
 def _paths(site: Site, host: str) -> tuple[PurePosixPath, PurePosixPath]:
@@ -119,50 +157,75 @@ def _live(pair: Pair, site: Site) -> str | None:
 
 
 def _look(reader: Reader, site: Site, host: str, names: tuple[str, ...]) -> Pair:
-    certificate_path, key_path = _paths(site, host)
-    infos = (reader.stat(certificate_path), reader.stat(key_path))
+    paths = _paths(site, host)
+    infos = (reader.stat(paths[0]), reader.stat(paths[1]))
     texts = [
         reader.read(path) if info is not None and info.kind == "file" else None
-        for path, info in zip((certificate_path, key_path), infos, strict=True)
+        for path, info in zip(paths, infos, strict=True)
     ]
-    return Pair(
-        certificate=infos[0],
-        key=infos[1],
-        content=(texts[0] or b"") + b"\0" + (texts[1] or b""),
-        fault=_fault(reader, site, texts[0], texts[1], names) if names else "",
+    pair = Pair(certificate=infos[0], key=infos[1], content=_content(infos[0], texts[0]) + _content(infos[1], texts[1]))
+    if any(info is not None and info.kind != "file" for info in infos):
+        return replace(pair, is_theirs=True)  # such as links to what a person renews; Prosody follows them
+    said = site.apart(read_pair, texts[0] or b"", texts[1] or b"")
+    return replace(
+        pair,
+        fault=_fault(reader, said, texts[0], texts[1], names) if names else "",
+        is_ours=said.is_ours and said.belongs,
+        is_theirs=texts[0] is not None and not said.is_ours,
     )
 
 
-def _fault(reader: Reader, site: Site, certificate: bytes | None, key: bytes | None, names: tuple[str, ...]) -> str:
+def _content(info: FileInfo | None, text: bytes | None) -> bytes:
+    return ((info.target or info.kind).encode() if info is not None and text is None else text or b"") + b"\0"
+
+
+def _fault(reader: Reader, said: Read, certificate: bytes | None, key: bytes | None, names: tuple[str, ...]) -> str:
     """Why Prosody could not, or should not much longer, serve these names with this pair."""
     if certificate is None or key is None:
         return "is not there" if certificate is None else "its key is not there"
-    said = site.apart(read_pair, certificate, key)
     if said.fault:
         return said.fault
     wanted = {_to_ascii(name) for name in names}
-    if missing := sorted(wanted - said.names):
+    if missing := sorted(wanted - _matched(wanted, said.names)):
         return f"does not name {', '.join(missing)}"
-    if extra := sorted(said.names - wanted):
+    if said.is_ours and (extra := sorted(said.names - wanted)):
         return f"still names {', '.join(extra)}"
     if reader.due(said.end - RENEW_BEFORE):
         return f"ends on {datetime.fromtimestamp(said.end, UTC).date()}"
     return ""
 
 
+def _matched(wanted: set[str], names: frozenset[str]) -> set[str]:
+    """Those of `wanted` that are named, or are by their parent's wildcard (RFC 6125, 6.4.3)."""
+    return {name for name in wanted if name in names or f"*.{name.partition('.')[2]}" in names}
+
+
 def read_pair(certificate: bytes, key: bytes) -> Read:
-    """Read a pair of PEM texts. `fault` says why it is none."""
+    """Read a pair of PEM texts, either of which may be empty. `fault` says why it is none."""
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
         parsed = x509.load_pem_x509_certificate(certificate)
+    except ValueError:
+        return Read(fault="is no certificate with a key that can be read")
+    is_ours = _is_ours(parsed)
+    if not key:
+        return Read(fault="its key is not there", is_ours=is_ours, belongs=True)
+    try:
         own = load_pem_private_key(key, password=None)
     except (ValueError, TypeError):
-        return Read(fault="is no certificate with a key that can be read")
+        return Read(fault="is no certificate with a key that can be read", is_ours=is_ours)
     if own.public_key() != parsed.public_key():
-        return Read(fault="certificate and key do not belong together")
-    return Read(names=_names(parsed), end=parsed.not_valid_after_utc.timestamp())
+        return Read(fault="certificate and key do not belong together", is_ours=is_ours)
+    end = parsed.not_valid_after_utc.timestamp()
+    return Read(names=_names(parsed), end=end, is_ours=is_ours, belongs=True)
+
+
+def _is_ours(certificate: x509.Certificate) -> bool:
+    """Self-signed, and for as long as ours are (they begin a day early); issuers and other tools differ in one."""
+    life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+    return certificate.issuer == certificate.subject and life == timedelta(days=DAYS + 1)
 
 
 def _to_ascii(name: str) -> str:

@@ -235,4 +235,4 @@ def test_a_pair_is_asked_of_the_hands_by_names_alone(world: World) -> None:
     """No key is ever in a plan."""
     (change,) = world.verdicts(spec(hosts(a_test={"components": {"r.a.test": {}}})), certificates)
     (make,) = getattr(change, "actions", ())
-    assert isinstance(make, Make) and make.parameters == (("names", "a.test,r.a.test"),)
+    assert isinstance(make, Make) and dict(make.parameters) == {"names": "a.test,r.a.test", "days": "3650"}
