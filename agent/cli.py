@@ -248,9 +248,6 @@ def _validate(words: Namespace) -> int:
 
 
 def _kept(words: Namespace) -> int:
-    if (words.id is None) != (words.deed == "list"):
-        text = "list takes no ID" if words.deed == "list" else f"{words.deed}: name an ID"
-        return _complain(words, "Usage", f"kept: {text}; see `prosodist kept --help`", verbs.USAGE)
     if words.deed == "restore":
         _print(words, _agent_or_self(words, "restore", {"id": words.id}))
         return 0

@@ -168,8 +168,12 @@ def _add_own(verb: str, sub: argparse.ArgumentParser) -> None:
             sub.add_argument("directory", metavar="DIR", nargs="?", default=".", help="what holds hosts/; here")
             sub.add_argument("--host", metavar="NAME", help="only this one")
         case "kept":
-            sub.add_argument("deed", choices=("list", "show", "restore"))
-            sub.add_argument("id", metavar="ID", nargs="?", help="as `prosodist kept list` names it")
+            deeds = sub.add_subparsers(dest="deed", metavar="list|show|restore", required=True)
+            for deed in ("list", "show", "restore"):
+                own = deeds.add_parser(deed)
+                _add_common(own, config=argparse.SUPPRESS, output=argparse.SUPPRESS)
+                if deed != "list":
+                    own.add_argument("id", metavar="ID", help="as `prosodist kept list` names it")
         case "history":
             sub.add_argument("-n", dest="limit", metavar="NUMBER", type=_count, default=20, help="how many; 20")
         case "accept":

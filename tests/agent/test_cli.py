@@ -131,7 +131,7 @@ def test_every_verb_teaches_by_an_example_and_its_exit_codes() -> None:
     (("plann",), "did you mean plan?"), (("-o", "json", "stauts"), "did you mean status?"), (("xyz",), "there are run"),
     ((), "no verb"), (("plan", "--detail"), "--detail"), (("suspend",), "REASON"),
     (("suspend", "--for", "2x", "r"), "such as 30m"), (("history", "-n", "0"), "from 1"),
-    (("kept", "show"), "name an ID"),
+    (("kept", "show"), "required: ID"),
 ])  # fmt: skip
 def test_what_is_not_understood_is_64_and_says_what_would_be(words: tuple[str, ...], says: str) -> None:
     """2 would mean changes to those who ask for detailed exit codes."""
