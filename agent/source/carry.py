@@ -8,13 +8,24 @@ from __future__ import annotations
 
 import os
 import zlib
+from typing import BinaryIO
 
 import pygit2
 from pygit2.enums import FileMode
 
+from agent.source.tree import LARGEST_OBJECT
+from schemas.errors import SourceRefused
+
+_CHUNK = 2**20
+_HEADER = 32
+"""A loose object begins with its kind and size, some bytes that do not count."""
+
 
 def carry(source: pygit2.Repository, mirror: pygit2.Repository, tip: pygit2.Oid) -> None:
-    """Copy what the tip reaches and the mirror lacks, all or nothing. Raises OSError and what pygit2 raises."""
+    """Copy what the tip reaches and the mirror lacks, all or nothing.
+
+    Raises SourceRefused for an object over 64 MiB, OSError and what pygit2 raises.
+    """
     objects = os.path.join(_common_directory(source), "objects")
     seen: set[pygit2.Oid] = set()
     waiting, blobs = [tip], set[pygit2.Oid]()
@@ -23,7 +34,7 @@ def carry(source: pygit2.Repository, mirror: pygit2.Repository, tip: pygit2.Oid)
         if id_ in seen or id_ in mirror:
             continue  # the mirror has nothing without all that it names
         seen.add(id_)
-        _refuse_torn(objects, str(id_))
+        _refuse_unfit(source, objects, id_)
         match source[id_]:
             case pygit2.Commit() as commit:
                 waiting += [*commit.parent_ids, commit.tree_id]
@@ -38,7 +49,7 @@ def carry(source: pygit2.Repository, mirror: pygit2.Repository, tip: pygit2.Oid)
         builder.add(id_)
     for id_ in blobs:
         if id_ not in mirror:
-            _refuse_torn(objects, str(id_))
+            _refuse_unfit(source, objects, id_)
             builder.add(id_)
     if len(builder):
         builder.write(os.path.join(mirror.path, "objects", "pack"))
@@ -53,11 +64,35 @@ def _common_directory(repository: pygit2.Repository) -> str:
         return repository.path
 
 
-def _refuse_torn(objects: str, id_: str) -> None:
+def _refuse_unfit(source: pygit2.Repository, objects: str, id_: pygit2.Oid) -> None:
+    """Before libgit2 reads it as a whole: what was cut short, and what is too large for the agent's memory."""
+    text = str(id_)
     try:
-        with open(os.path.join(objects, id_[:2], id_[2:]), "rb") as file:
-            zlib.decompress(file.read())
+        with open(os.path.join(objects, text[:2], text[2:]), "rb") as file:
+            _inflate(file, text)
     except FileNotFoundError:
-        return  # in a pack
+        _, size = source.odb.read_header(id_)  # in a pack, which proves itself
+        if size > LARGEST_OBJECT:
+            raise _too_large(text) from None
     except zlib.error:
-        raise OSError(f"object {id_} is damaged; run git fsck there") from None
+        raise OSError(f"object {text} is damaged; run git fsck there") from None
+
+
+def _inflate(file: BinaryIO, text: str) -> None:
+    """Raises zlib.error when it is torn, SourceRefused as soon as it is too large; a megabyte at a time."""
+    stream, size, rest = zlib.decompressobj(), 0, b""
+    while not stream.eof:
+        rest = rest or file.read(_CHUNK)
+        unpacked = stream.decompress(rest, _CHUNK)
+        if not (rest or unpacked or stream.eof):
+            raise zlib.error("it ends too early")
+        size, rest = size + len(unpacked), stream.unconsumed_tail
+        if size > LARGEST_OBJECT + _HEADER:
+            raise _too_large(text)
+
+
+def _too_large(text: str) -> SourceRefused:
+    return SourceRefused(
+        f"object {text}: has over {LARGEST_OBJECT >> 20} MiB",
+        remedy=f"take it out of the history (git log --find-object={text} names its commits)",
+    )

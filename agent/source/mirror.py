@@ -19,7 +19,7 @@ import pygit2
 from pygit2.enums import ConfigLevel, FileMode, RepositoryOpenFlag
 
 from agent.source.bundle import Bundle, BundleDamaged, is_sealed
-from agent.source.tree import MOST_FILES, Entry
+from agent.source.tree import LARGEST_OBJECT, MOST_FILES, Entry
 from schemas.errors import SourceRefused, Temporary
 
 FETCHED, ACCEPTED, GOOD = "refs/prosodist/fetched", "refs/prosodist/accepted", "refs/prosodist/good"
@@ -152,6 +152,7 @@ class Mirror:
                     if item.filemode == FileMode.TREE:
                         waiting.append((f"{path}/", repository[item.id].peel(pygit2.Tree)))
                     elif item.filemode != FileMode.COMMIT:
+                        self._refuse_large(repository, item, f"commit {revision[:12]}: {_printable(path)}")
                         found[path] = self._entry(repository, item)
                 if len(found) + len(waiting) > MOST_FILES:
                     text = f"commit {revision[:12]}: holds over {MOST_FILES} files"
@@ -269,6 +270,12 @@ class Mirror:
             executable=item.filemode == FileMode.BLOB_EXECUTABLE,
             link=item.filemode == FileMode.LINK,
         )
+
+    def _refuse_large(self, repository: pygit2.Repository, item: pygit2.Object, what: str) -> None:
+        """Before it is read as a whole, which takes its size of memory, and more while it is unpacked."""
+        if str(item.id) not in self._proved and repository.odb.read_header(item.id)[1] > LARGEST_OBJECT:
+            text = f"{what} has over {LARGEST_OBJECT >> 20} MiB"
+            raise SourceRefused(text, remedy="make it smaller, or keep it elsewhere")
 
     @contextlib.contextmanager
     def _damage(self, what: str) -> Iterator[None]:

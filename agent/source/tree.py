@@ -13,6 +13,8 @@ from schemas.load import Blob
 
 MOST_FILES = 100_000
 """A tree of a few kilobytes can name billions of files by naming one subtree over and over."""
+LARGEST_OBJECT = 64 * 2**20
+"""Bytes. A pack of three megabytes can hold a gigabyte of zeros, and libgit2 reads an object as a whole."""
 
 
 class Entry(NamedTuple):

@@ -1,0 +1,67 @@
+"""What is small in a pack and large in memory is refused before it is read."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pygit2
+import pytest
+from repositories import GitRepository
+
+from agent.source import Source
+from agent.source.carry import carry
+from agent.source.tree import LARGEST_OBJECT
+from schemas.errors import SourceRefused
+
+ZEROS = 3 * LARGEST_OBJECT
+
+
+@pytest.fixture
+def large(git_repo: Callable[[], GitRepository]) -> GitRepository:
+    """A commit with 192 MiB of zeros."""
+    made = git_repo()
+    made.commit({"hosts/a.yaml": "profile: local\n"})
+    with (made.work / "zeros").open("wb") as file:
+        file.truncate(ZEROS)
+    made.commit({})
+    made.push()
+    return made
+
+
+@pytest.mark.parametrize("packed", ["loose", "packed"])
+def test_a_repository_on_this_disk(large: GitRepository, home: Path, packed: str) -> None:
+    """Loose or in a pack: refused by its size, not by reading it; the smaller commit before it can be taken."""
+    if packed == "packed":
+        subprocess.run(["git", "-C", large.work, "gc", "-q"], check=True)
+    source = Source(repository=str(large.work), branch="main", state_dir=home / "state")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(SourceRefused, match=r"64 MiB.*find-object"):
+        source.fetch()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < ZEROS / 2048
+    large.reset("HEAD~1")
+    assert source.fetch() == large.head()
+
+
+def test_a_commit_that_git_s_protocol_has_brought(large: GitRepository, home: Path) -> None:
+    """A fetched pack is in the mirror before anybody looks into it: its tree is refused, with the file's name."""
+    source = Source(repository=str(large.bare), branch="main", state_dir=home / "state")
+    source.open()
+    mirror = pygit2.Repository(str(home / "state/mirror.git"))
+    mirror.remotes.create_anonymous(str(large.bare)).fetch(["+refs/heads/main:refs/prosodist/fetched"])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(SourceRefused, match="zeros has over 64 MiB"):
+        Source(repository=str(large.bare), branch="main", state_dir=home / "state").tree(large.head())
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < ZEROS / 2048
+
+
+def test_an_object_of_some_chunks_is_carried(git_repo: Callable[[], GitRepository], home: Path) -> None:
+    """Reading in chunks finds the end of a whole object."""
+    made = git_repo()
+    made.commit({"hosts/a.yaml": bytes(5 * 2**20)})
+    made.push()
+    mirror = pygit2.init_repository(str(home / "mirror.git"), bare=True)
+    carry(pygit2.Repository(str(made.work)), mirror, pygit2.Oid(hex=made.head()))
+    assert pygit2.Oid(hex=made.head()) in mirror
