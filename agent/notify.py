@@ -11,9 +11,9 @@ def notify(*lines: str) -> bool:
     place = os.environ.get("NOTIFY_SOCKET", "")
     if not place.startswith(("/", "@")):
         return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as connection:
-        try:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as connection:
             connection.sendto("\n".join(lines).encode(), place.replace("@", "\0", 1) if place[0] == "@" else place)
-        except OSError:
-            return False
+    except OSError:
+        return False
     return True
