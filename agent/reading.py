@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from agent.bounded import TooDear, Worker
 from reconcilers import render
 from reconcilers.ports import placeholder_ports
+from reconcilers.secrets import referenced
 from schemas.desired import HostFile, HostSpec
 from schemas.errors import Mark, Mistake, SpecError
 from schemas.load import Facts, Tree, load
@@ -131,14 +132,14 @@ def _too_dear(file: str, error: TooDear) -> SpecError:
 
 
 def _beyond_the_fence(spec: HostSpec, may_write: Judge | None, may_read: Judge | None) -> Iterator[Mistake]:
-    for path, entry in spec.host.files.items():
+    for path in spec.host.files:
         if may_write and (why := may_write(PurePosixPath(path))):
             yield _closed(spec, ("files", path), f"a push may not write there: {why}")
-        refs = [entry.content, *entry.vars.values()]
-        for ref in refs:
-            if may_read and isinstance(ref, HostFile) and (why := may_read(PurePosixPath(ref.host_file))):
-                yield _closed(spec, ("files", path), f"a push may not read {ref.host_file}: {why}")
+    for way, ref in referenced(spec):
+        if may_read and isinstance(ref, HostFile) and (why := may_read(PurePosixPath(ref.host_file))):
+            yield _closed(spec, way, f"a push may not read {ref.host_file}: {why}")
 
 
-def _closed(spec: HostSpec, way: tuple[str, ...], text: str) -> Mistake:
-    return Mistake(mark=spec.origin(*way) or Mark(f"hosts/{spec.name}.yaml"), subject=".".join(way), text=text)
+def _closed(spec: HostSpec, way: tuple[str | int, ...], text: str) -> Mistake:
+    subject = ".".join(map(str, way))
+    return Mistake(mark=spec.origin(*way) or Mark(f"hosts/{spec.name}.yaml"), subject=subject, text=text)

@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 from reconcilers import secrets
 from reconcilers.contract import FileInfo, Reader, Site
 from reconcilers.ports import known_ports
-from reconcilers.render import variables
-from schemas.desired import File, Generated, HostFile, HostSpec
+from reconcilers.templated import render_file
+from schemas.desired import File, HostSpec
 from schemas.errors import Mark
 from schemas.plan import (
     Action,
@@ -83,13 +83,29 @@ def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Si
 
 
 def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> Iterator[Verdict]:
-    """Parents before children; then what is gone from git, children before parents."""
+    """Parents before children; then what is gone from git, children before parents.
+
+    What is gone below a path that is no directory any more goes first of all, or it would stand in the way.
+    """
+    gone = {_path(verdict.id): verdict for verdict in _all_gone(spec, have, owned, site)}
+    for path in [path for path in gone if any(_is_closing(have.wanted.get(parent)) for parent in path.parents)]:
+        yield gone.pop(path)
     for path in sorted(have.wanted):
         wanted = have.wanted[path]
         verdict = wanted if isinstance(wanted, Wait) else _verdict(path, wanted, have.seen[path], site)
         if isinstance(verdict, Change) and path in have.homeless:
             verdict = replace(verdict, actions=(MakeDir(path=path.parent, mode=0o755), *verdict.actions))
         yield verdict
+    yield from gone.values()
+
+
+def _is_closing(wanted: Wanted | Wait | None) -> bool:
+    """Whether nothing can lie below this."""
+    return isinstance(wanted, Wanted) and wanted.kind != "directory"
+
+
+def _all_gone(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> Iterator[Change]:
+    """What is ours and gone from git, children before parents."""
     going: set[PurePosixPath] = set()
     for path in sorted(set(have.seen) - set(have.wanted), reverse=True):
         seen = have.seen[path]
@@ -139,7 +155,10 @@ def _entry(
         source = spec.sources[entry.source]
         return replace(base, content=source.data, mode=_mode(entry, 0o755 if source.executable else 0o644))
     if entry.template is not None:
-        return _rendered(base, entry, reader, spec, site, ports)
+        text = render_file(reader, spec, site, entry, ports)
+        if isinstance(text, Wait):
+            return replace(text, id=f"file:{path}", origin=base.origin)
+        return replace(base, content=text, mode=_mode(entry, 0o640 if isinstance(text, Secret) else 0o644))
     if isinstance(entry.content, str):
         return replace(base, content=entry.content.encode(), mode=_mode(entry, 0o644))
     assert entry.content is not None, "the loader lets through no entry without a kind"
@@ -147,30 +166,6 @@ def _entry(
     if isinstance(secret, Wait):
         return replace(secret, id=f"file:{path}", origin=base.origin)
     return replace(base, content=secret, mode=_mode(entry, 0o640))
-
-
-def _rendered(
-    base: Wanted,
-    entry: File,
-    reader: Reader,
-    spec: HostSpec,
-    site: Site,
-    ports: Mapping[str, tuple[int, ...]],
-) -> Wanted | Wait:
-    assert entry.template is not None
-    own: dict[str, object] = {}
-    hidden = False
-    for name, value in entry.vars.items():
-        if isinstance(value, HostFile | Generated):
-            secret = secrets.resolve(reader, site, value)
-            if isinstance(secret, Wait):
-                return replace(secret, origin=base.origin)
-            own[name], hidden = secret.reveal().decode(), True
-        else:
-            own[name] = value
-    seen = {**variables(spec, fqdn=site.fqdn, ports=ports), **own}
-    text = site.render(entry.template, spec.sources[entry.template].data, seen)
-    return replace(base, content=Secret(text) if hidden else text, mode=_mode(entry, 0o640 if hidden else 0o644))
 
 
 def _tree(path: PurePosixPath, entry: File, spec: HostSpec) -> Iterator[tuple[PurePosixPath, Wanted]]:

@@ -6,7 +6,7 @@ What a template sees is gathered here too, so that every template of the reposit
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jinja2
@@ -77,6 +77,19 @@ def _plain(value: object) -> object:
             return value
 
 
+def filled(value: object, reveal: Callable[[HostFile | Generated], str]) -> object:
+    """A variable as a file's own template sees it: every secret in it, however deep, in the clear."""
+    match value:
+        case HostFile() | Generated():
+            return reveal(value)
+        case Mapping():
+            return {key: filled(item, reveal) for key, item in value.items()}
+        case tuple() | list():
+            return [filled(item, reveal) for item in value]
+        case _:
+            return value
+
+
 def used_templates(spec: HostSpec) -> tuple[str, ...]:
     """The templates that this host's document names, each once."""
     named = [entry.template for entry in spec.host.files.values()]
@@ -90,10 +103,7 @@ def check_template(spec: HostSpec, name: str, *, fqdn: str, ports: Mapping[str, 
     seen = variables(spec, fqdn=fqdn, ports=ports)
     for entry in spec.host.files.values():
         if entry.template == name:
-            own = {
-                name: PLACEHOLDER if isinstance(value, HostFile | Generated) else value
-                for name, value in entry.vars.items()
-            }
+            own = {name: filled(value, lambda _: PLACEHOLDER) for name, value in entry.vars.items()}
             yield from _trial(spec, name, {**seen, **own})
     if spec.host.prosody is not None and spec.host.prosody.template == name:
         yield from _trial(spec, name, seen)

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 
 from reconcilers.contract import FileInfo, Reader, Site
 from schemas.desired import Generated, HostFile, HostSpec
+from schemas.desired.prosody import Scope
 from schemas.errors import Temporary
 from schemas.plan import Change, Holds, Kind, Make, NextRound, PathChanges, Verdict, Wait
 from schemas.record import Owned
@@ -89,20 +90,25 @@ def _path(site: Site, name: str) -> PurePosixPath:
 
 def _wanted(spec: HostSpec) -> set[str]:
     """The names of all generated secrets in the document, wherever they stand."""
-    return {ref.generated for ref in _everywhere(spec) if isinstance(ref, Generated)}
+    return {ref.generated for _, ref in referenced(spec) if isinstance(ref, Generated)}
 
 
-def _everywhere(spec: HostSpec) -> Iterator[HostFile | Generated]:
+def referenced(spec: HostSpec) -> Iterator[tuple[tuple[str | int, ...], HostFile | Generated]]:
+    """Every reference to a secret in the document, with the way to the option or the file that holds it."""
     prosody = spec.host.prosody
     if prosody is not None:
-        scopes = [prosody, *prosody.components.values()]
-        for host in prosody.virtual_hosts.values():
-            scopes += [host, *host.components.values()]
-        for scope in scopes:
-            yield from references(scope.options)
-    for file in spec.host.files.values():
-        yield from references(file.content)
-        yield from references(file.vars)
+        scopes: list[tuple[tuple[str | int, ...], Scope]] = [(("prosody",), prosody)]
+        scopes += [(("prosody", "components", name), body) for name, body in prosody.components.items()]
+        for host, body in prosody.virtual_hosts.items():
+            scopes.append((("prosody", "virtual_hosts", host), body))
+            below = body.components.items()
+            scopes += [(("prosody", "virtual_hosts", host, "components", name), component) for name, component in below]
+        for way, scope in scopes:
+            for name, value in scope.options.items():
+                yield from (((*way, name), reference) for reference in references(value))
+    for path, file in spec.host.files.items():
+        for value in (file.content, file.vars):
+            yield from ((("files", path), reference) for reference in references(value))
 
 
 def _from_host(reader: Reader, site: Site, path: PurePosixPath) -> Secret | Wait:
