@@ -11,7 +11,7 @@ from agent.passes import STALLED
 from agent.settings import Settings
 from agent.state.facts import Suspension
 from agent.state.view import View
-from agent.telling import REFUSED, UNREACHABLE
+from agent.telling import REFUSED, UNREACHABLE, WAITING
 
 
 def status(settings: Settings, state: View, last: Outcome | None) -> dict[str, Any]:
@@ -21,7 +21,8 @@ def status(settings: Settings, state: View, last: Outcome | None) -> dict[str, A
     active = suspension is not None and not suspension.over(time.time())
     conditions = list(_conditions(state, last, suspension if active else None))
     trouble = {condition["type"] for condition in conditions if condition["status"] == "True"}
-    waits = last is not None and bool(last.waits)
+    waiting = state.recall(WAITING)
+    waits = waiting is not None and bool(waiting.value["waits"])
     if marks.applied is None:
         sync = "Unknown"
     else:
@@ -73,6 +74,11 @@ def _conditions(state: View, last: Outcome | None, suspension: Suspension | None
         abnormal.append(("Drifted", "DriftFound", ", ".join(drift.id.partition(":")[2] for drift in drifted)))
     if (record := state.recall(STALLED)) is not None:
         abnormal.append(("Stalled", "Stalled", record.value["reason"]))
+    if (waiting := state.recall(WAITING)) is not None and waiting.value["waits"]:
+        words = "; ".join(wait["why"] for wait in waiting.value["waits"])
+        abnormal.append(("Waiting", "Progressing", words))
+    if (owed := state.owed()) is not None:
+        abnormal.append(("ActivationOwed", "Interrupted", f"{owed}; the next pass makes it"))
     if last is not None and last.result is Result.FAILED:
         abnormal.append(("Failing", "ApplyFailed", "; ".join(last.failures)))
     ready = not abnormal or {type_ for type_, _, _ in abnormal} <= {"SourceStale"}

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from agent import drifts, health, stage
+from agent import drifts, failures, health, inventory, stage
 from agent.events import Events
 from agent.host import LocalHost
 from agent.look import Memory, View, look, settled
@@ -23,9 +23,31 @@ from agent.trace import Proof, Tracer
 from reconcilers import RECONCILERS, activation, loading
 from reconcilers.contract import Reader, Site
 from schemas.desired import HostSpec
-from schemas.errors import ActionFailed, AgentError, Contested, NotConverging, Stale, Temporary, Unhealthy
-from schemas.plan import Action, Change, Holds, Keep, Link, NextRound, Plan, RemoveFile, Signature, Spawn, WriteFile
-from schemas.record import Owned
+from schemas.errors import (
+    ActionFailed,
+    AgentError,
+    Contested,
+    NotConverging,
+    SpecError,
+    Stale,
+    Temporary,
+    Unhealthy,
+)
+from schemas.plan import (
+    Action,
+    Activation,
+    Change,
+    DriftClass,
+    Keep,
+    Link,
+    NextRound,
+    Plan,
+    RemoveFile,
+    Signal,
+    Signature,
+    Spawn,
+    WriteFile,
+)
 
 ROUNDS = 20
 STALE_ROUNDS = 3
@@ -71,6 +93,7 @@ class Converged:
 
     view: View
     made: tuple[Change, ...]
+    activated: tuple[Activation, ...]
     failures: tuple[str, ...]
     proof: Proof | None
 
@@ -80,6 +103,9 @@ class _Pass:
     """What one pass remembers from round to round."""
 
     made: list[Change] = field(default_factory=list)
+    activated: list[Activation] = field(default_factory=list)
+    touched: set[str] = field(default_factory=set)
+    """Ids on which a deed of ours left its mark in this round, or may have."""
     deeds: dict[str, list[tuple[Action, ...]]] = field(default_factory=dict)
     """Id → what was done to it."""
     failed: dict[str, str] = field(default_factory=dict)
@@ -94,7 +120,7 @@ def observe(house: House, spec: HostSpec, memory: Memory, *, revision: str) -> t
     return view, tracer.proof()
 
 
-def recollect(state: State, *, undoing: bool = False) -> Memory:
+def recollect(state: State, *, undoing: str | None = None) -> Memory:
     """What a look needs of the state."""
     confirmed = state.confirmed()
     return Memory(
@@ -105,8 +131,8 @@ def recollect(state: State, *, undoing: bool = False) -> Memory:
     )
 
 
-def converge(house: House, spec: HostSpec, *, revision: str, undoing: bool = False) -> Converged:
-    """Bring the host to `spec`.
+def converge(house: House, spec: HostSpec, *, revision: str, undoing: str | None = None) -> Converged:
+    """Bring the host to `spec`. `undoing` is the commit that failed, when this is the way back from it.
 
     Raises SpecError when the candidate configuration is refused (nothing was written), Temporary when it cannot be
     judged now, PassFailed after something that Prosody needs was begun and went wrong, Interrupted.
@@ -116,13 +142,21 @@ def converge(house: House, spec: HostSpec, *, revision: str, undoing: bool = Fal
         tracer = Tracer(house.host)
         site = house.site(tracer)
         view = look(tracer, spec, site, recollect(house.state, undoing=undoing), revision=revision)
-        view = _without(view, memory.failed)
-        _settle(house, view, revision)
         drifts.tell(house.state, house.events, view, revision=revision, at=house.clock())
+        view = _without(view, memory.failed)
+        inventory.settle(house.state, view, revision)
         ripe = _postponing(view)
         if settled(ripe):
-            made, failures = tuple(memory.made), tuple(memory.failed.values())
-            return Converged(view=view, made=made, failures=failures, proof=None if failures else tracer.proof())
+            failures.settle(house.state, memory.failed, at=house.clock())
+            if house.state.owed() is not None:
+                house.state.clear_owed()
+            return Converged(
+                view=view,
+                made=tuple(memory.made),
+                activated=tuple(memory.activated),
+                failures=tuple(memory.failed.values()),
+                proof=None if memory.failed else tracer.proof(),
+            )
         _round(house, spec, site, ripe, memory, revision)
     raise PassFailed(NotConverging(f"the host: {ROUNDS} rounds did not suffice; see the log"), tuple(memory.made))
 
@@ -134,33 +168,41 @@ def _round(house: House, spec: HostSpec, site: Site, view: View, memory: _Pass, 
     if _give_up_repetitions(house, plan, memory, revision):
         return
     stage.check(house.host, spec, site, plan)
-    _write_ahead(house, view, revision)
-    activations = [plan.activation] if plan.activation else []
+    former = inventory.write_ahead(house.state, view, revision)
+    memory.touched.clear()
     try:
-        for owed in activations:
-            _perform(house, owed.before)
-        applied = [_apply(house, change, memory, revision) for change in plan.changes]
-        if not all(done or PROSODY not in change.touches for done, change in zip(applied, plan.changes, strict=True)):
-            return  # something moved under our hands, and what lies there now is nothing to make live
-        for owed in activations:
-            _perform(house, owed.after)
-            house.events.tell(
-                "activation.made",
-                revision=revision,
-                object=owed.service,
-                reason=owed.reason,
-                disruption=owed.disruption.name,
-            )
-        _prove(house, spec, plan)
+        if plan.activation is not None:
+            _perform(house, plan.activation.before)
+        for change in plan.changes:
+            if not _apply(house, change, memory, revision) and PROSODY in change.touches:
+                return  # it moved under our hands: what lies there now is nothing to make live, nor to start
+        mark = health.mark_log(site)
+        if plan.activation is not None:
+            _activate(house, plan.activation, memory, revision)
+        _prove(house, spec, plan, mark)
     except (ActionFailed, Unhealthy, NotConverging) as error:
         raise PassFailed(error, tuple(memory.made)) from error
+    finally:
+        untouched = [owned for owned in former if owned.id not in memory.touched]
+        house.state.settle_round(untouched, owes=house.state.owed())
     house.state.clear_owed()
+
+
+def _activate(house: House, owed: Activation, memory: _Pass, revision: str) -> None:
+    _perform(house, owed.after)
+    memory.activated.append(owed)
+    house.events.tell(
+        "activation.made",
+        revision=revision,
+        object=owed.service,
+        reason=owed.reason,
+        disruption=owed.disruption.name,
+    )
 
 
 def _apply(house: House, change: Change, memory: _Pass, revision: str) -> bool:
     """One change; whether it was made. What Prosody does not need may fail without failing the pass."""
-    if house.stopping():
-        raise Interrupted("the pass: ended between two steps; the next one finishes it")
+    _heed(house)
     critical = PROSODY in change.touches
     try:
         _perform(house, change.actions)
@@ -170,10 +212,13 @@ def _apply(house: House, change: Change, memory: _Pass, revision: str) -> bool:
             _give_up(house, change, error, memory, revision)
         return False  # the next round sees it as it is now
     except (ActionFailed, Temporary) as error:
+        if critical or change.drift is DriftClass.INTENDED:
+            memory.touched.add(change.id)  # half a deed may have been done
         if critical:
             raise ActionFailed(str(error)) from error
         _give_up(house, change, error, memory, revision)
         return False
+    memory.touched.add(change.id)
     memory.deeds.setdefault(change.id, []).append(_deed(change))
     memory.made.append(change)
     if change.wanted is None:
@@ -184,25 +229,38 @@ def _apply(house: House, change: Change, memory: _Pass, revision: str) -> bool:
     return True
 
 
+def _heed(house: House) -> None:
+    """End the pass here when the agent is asked to end."""
+    if house.stopping():
+        raise Interrupted("the pass: ended between two steps; the next one finishes it")
+
+
 def _perform(house: House, actions: tuple[Action, ...]) -> None:
     for action in actions:
         house.host.perform(action)
 
 
-def _prove(house: House, spec: HostSpec, plan: Plan) -> None:
+def _prove(house: House, spec: HostSpec, plan: Plan, mark: health.LogMark) -> None:
     """After Prosody was started, restarted or reloaded: is it well, and what has it loaded?
 
     Of a process that was only found again nobody knows what it loaded: it may be older than what lies on the disk.
+    `mark` is where its log ended before.
     """
     started = any(isinstance(action, Spawn) for change in plan.changes for action in change.actions)
     if plan.activation is None and not started:
         return
     reader = house.host
-    site = house.site(reader)
-    process = health.prove(reader, spec, site)
-    if process is None or (text := reader.read(site.paths.config)) is None:
-        return
-    loaded = loading.loaded(reader, spec, site, text)
+    reloads = plan.activation is not None and any(isinstance(action, Signal) for action in plan.activation.after)
+    try:
+        site = house.site(reader)
+        since = mark if reloads else None
+        process = health.prove(reader, spec, site, reloaded_after=since, between=lambda: _heed(house))
+        if process is None or (text := reader.read(site.paths.config)) is None:
+            return
+        loaded = loading.loaded(reader, spec, site, text)
+    except (SpecError, Temporary) as error:
+        # seen before the first write, a mistake costs nothing; now files were written, and it has to be undone
+        raise Unhealthy("loaded", f"what Prosody has loaded cannot be told: {error}") from error
     house.state.remember(activation.RUNNING, activation.running_record(process, loaded), house.clock())
 
 
@@ -225,8 +283,9 @@ def _give_up_repetitions(house: House, plan: Plan, memory: _Pass, revision: str)
 
 def _give_up(house: House, change: Change, error: AgentError, memory: _Pass, revision: str) -> None:
     """What Prosody does not need may fail without failing the pass; the next one tries again."""
-    memory.failed[change.id] = str(error) if str(error).startswith(change.object) else f"{change.object}: {error}"
-    house.events.change("change.failed", change, revision=revision, level="error", error=str(error))
+    words = str(error) if str(error).startswith(change.object) else f"{change.object}: {error}"
+    memory.failed[change.id] = words
+    failures.tell(house.state, house.events, change, words, revision=revision, at=house.clock())
 
 
 def _deed(change: Change) -> tuple[Action, ...]:
@@ -268,48 +327,3 @@ def _postponing(view: View) -> View:
 
     kept = tuple(v for v in plan.verdicts if not isinstance(v, Change) or now(v))
     return replace(view, plan=replace(plan, verdicts=kept))
-
-
-def _write_ahead(house: House, view: View, revision: str) -> None:
-    """What is about to be ours and which activation will be owed, before the first byte is written."""
-    known = house.state.owned()
-    begun = []
-    for change in view.plan.changes:
-        if change.wanted is None:
-            continue
-        reconciler = view.by[change.id]
-        ours = known.get(reconciler, {}).get(change.id)
-        begun.append(
-            Owned(
-                id=change.id,
-                reconciler=reconciler,
-                wish=change.wanted,
-                digest=ours.digest if ours else "",
-                revision=revision,
-                made=ours.made if ours else change.live is None,
-            )
-        )
-    owed = view.plan.activation
-    house.state.begin_round(begun, owes=f"{owed.service}: {owed.disruption.name}" if owed else None)
-
-
-def _settle(house: House, view: View, revision: str) -> None:
-    """Take into the inventory what was seen to hold, and let go of what is no more. Writes only what is new."""
-    known = house.state.owned()
-    news = []
-    for verdict in view.plan.verdicts:
-        ours = known.get(view.by[verdict.id], {}).get(verdict.id)
-        if isinstance(verdict, Holds):
-            if ours and (ours.wish, ours.digest) == (verdict.wanted, verdict.live):
-                continue
-            news.append(
-                Owned(
-                    id=verdict.id,
-                    reconciler=view.by[verdict.id],
-                    wish=verdict.wanted,
-                    digest=verdict.live,
-                    revision=revision,
-                    made=ours.made if ours else False,
-                )
-            )
-    house.state.settle_round(news, gone=view.released, owes=house.state.owed())

@@ -24,9 +24,10 @@ from schemas.secret import Secret
 EVENTS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "activation.made": "a service was started, reloaded or restarted, so that a round's changes are live",
+        "anchor.unwritten": "the second copy of the accepted revision could not be written: see `reason`",
         "agent.started": "the agent runs; says its version, host, profile and repository",
         "agent.stopped": "the agent ends; `reason` is the signal or the mistake",
-        "change.failed": "one change could not be made; it is tried again",
+        "change.failed": "one change could not be made; it is tried again, and told again when its words change",
         "change.held": "a change waits for `prosodist confirm`",
         "change.made": "one object was created, changed, removed or released",
         "commit.accepted": "a commit descends from the former one and has no mistake for this host",
@@ -56,6 +57,7 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "source.recovered": "the repository can be reached again",
         "source.unreachable": "the repository cannot be reached; the last good state is enforced",
         "source.unsaved": "the accepted and the good revision could not be saved beside the mirror",
+        "state.lost": "what was remembered is gone or damaged; a new one is begun, and what it does not know stays",
         "stalled": "neither forward nor back works; a person must act",
         "suspended": "the agent looks and reports, and changes nothing",
     }

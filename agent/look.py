@@ -43,8 +43,8 @@ class Memory:
     fights: Mapping[str, OpenDrift]
     confirmed: str | None = None
     """The digest of the held plan that a person agreed to."""
-    undoing: bool = False
-    """A failed commit of ours is being undone: that needs nobody's word."""
+    undoing: str | None = None
+    """The failed commit that is being undone: to put right what it wrote needs nobody's word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,15 +112,15 @@ def _leave_contested(reader: Reader, verdicts: list[Verdict], memory: Memory) ->
 
 def _hold(verdicts: list[Verdict], spec: HostSpec, memory: Memory, revision: str) -> tuple[list[Verdict], list[Change]]:
     """What waits for a person's word: a takeover, and more removals than allowed."""
-    if memory.undoing:
-        return verdicts, []
-    removals = [v for v in verdicts if isinstance(v, Change) and v.kind is Kind.REMOVED and v.wanted is None]
+    undone = {ours.id for owned in memory.owned.values() for ours in owned.values() if ours.revision == memory.undoing}
+    asked = [v for v in verdicts if isinstance(v, Change) and v.id not in undone]
+    removals = [v for v in asked if v.kind is Kind.REMOVED and v.wanted is None]
     limit = spec.host.prune.confirm_above
     too_many = {change.id for change in removals} if len(removals) > limit else set()
     held = [
         replace(v, needs_word=v.needs_word or f"{len(removals)} removals in one pass, {limit} are allowed")
-        for v in verdicts
-        if isinstance(v, Change) and (v.needs_word or v.id in too_many)
+        for v in asked
+        if v.needs_word or v.id in too_many
     ]
     if held and memory.confirmed == _digest(held, revision):
         return verdicts, []

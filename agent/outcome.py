@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.errors import Mark, Mistake
-from schemas.plan import Change, Plan, Wait
+from schemas.plan import Activation, Change, Plan, Wait
 
 
 class Result(enum.Enum):
@@ -32,6 +32,7 @@ class Outcome:
     result: Result
     revision: str | None = None
     made: tuple[Change, ...] = ()
+    activated: tuple[Activation, ...] = ()
     reported: tuple[Change, ...] = ()
     held: tuple[Change, ...] = ()
     waits: tuple[Wait, ...] = ()
@@ -53,7 +54,7 @@ class Outcome:
             return 77
         if self.held and not self.failed:
             return 75
-        code = (2 if self.made else 0) | (4 if self.failed or self.failures else 0)
+        code = (2 if self.made or self.activated else 0) | (4 if self.failed or self.failures else 0)
         if detailed:
             return code
         return 1 if code & 4 else 0
@@ -64,6 +65,7 @@ class Outcome:
             "result": self.result.value,
             "revision": self.revision,
             "changes": [change_json(change) for change in self.made],
+            "activations": [activation_json(activation) for activation in self.activated],
             "reported": [change_json(change) for change in self.reported],
             "held": [change_json(change) for change in self.held],
             "waits": [wait_json(wait) for wait in self.waits],
@@ -85,6 +87,15 @@ def change_json(change: Change) -> dict[str, Any]:
         "diff": list(change.diff),
         "needs_word": change.needs_word,
         "loses_data": change.loses_data,
+    }
+
+
+def activation_json(activation: Activation) -> dict[str, Any]:
+    """What makes a round live, and what it costs."""
+    return {
+        "service": activation.service,
+        "disruption": activation.disruption.name,
+        "reason": activation.reason,
     }
 
 
@@ -127,11 +138,5 @@ def plan_json(plan: Plan, *, revision: str | None, digest: str | None = None) ->
         "held": [change_json(change) for change in plan.held],
         "reported": [change_json(change) for change in plan.reported],
         "waits": [wait_json(wait) for wait in plan.waits],
-        "activation": None
-        if activation is None
-        else {
-            "service": activation.service,
-            "disruption": activation.disruption.name,
-            "reason": activation.reason,
-        },
+        "activation": None if activation is None else activation_json(activation),
     }

@@ -1,9 +1,4 @@
-"""A whole pass: fetch, choose a commit or refuse it, converge, go back when it is not good, record.
-
-Which state is enforced: the branch's tip when it descends from the newest accepted revision, loads without a
-mistake and was not rejected; else the newest accepted one; else the last good one. Loss of git, a bad commit and a
-rewritten history all end in the same place: what was right before is kept and enforced.
-"""
+"""A whole pass: enforce the commit that `agent.choice` names, go back when it is not good, record."""
 
 from __future__ import annotations
 
@@ -11,28 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from agent import drifts
+from agent.choice import Choice, Target
 from agent.converge import Converged, House, Interrupted, PassFailed, converge, observe, recollect
 from agent.events import LOG
 from agent.outcome import Outcome, Result
 from agent.source import Source
-from agent.state import Anchor
+from agent.state import Anchor, StateUnusable
 from agent.telling import Telling
 from agent.trace import Proof
 from schemas.desired import HostSpec
 from schemas.errors import AgentError, SourceRefused, SpecError, Stalled, Temporary
 from schemas.load import Tree
-from schemas.plan import Instant, PathChanges, Plan
+from schemas.plan import Change, Instant, PathChanges, Plan, Wait
+from schemas.record import Record
 
 STALLED = "stalled"
 """The record of an input with which neither forward nor back worked: hands off until another, or a person's word."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """What this pass enforces."""
-
-    spec: HostSpec
-    revision: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +32,8 @@ class _Proved:
     proof: Proof
     outcome: Outcome
     plan: Plan
+    digest: str
+    """Names what of the plan is held; empty when nothing is."""
 
 
 class Passes:
@@ -55,14 +46,10 @@ class Passes:
         anchor: Anchor,
         read: Callable[[Tree], HostSpec],
     ) -> None:
-        self._house, self._source, self._anchor, self._read = house, source, anchor, read
-        self._specs: dict[str, HostSpec] = {}
-        self._mistaken: tuple[str, SpecError] | None = None
-        self._proved: _Proved | None = None
+        self._house, self._source = house, source
         self._telling = Telling(house.state, house.events, house.clock)
-        self.target: Target | None = None
-        self.refusal: AgentError | None = None
-        """Why the branch's tip is not what is enforced."""
+        self._choice = Choice(house.state, source, anchor, read, self._telling)
+        self._proved: _Proved | None = None
         self.watched: frozenset[str] = frozenset()
         """Managed and awaited paths."""
         self.wake_at: float | None = None
@@ -73,6 +60,8 @@ class Passes:
     def run(self, *, full: bool = False, retry: bool = False) -> Outcome:
         """One pass. `full` ignores the proof; `retry` is a person's word that ends a stall. Never raises AgentError."""
         started = self._house.clock()
+        if self.wake_at is not None and self.wake_at <= started:
+            self.wake_at = None  # it has come; a pass that fails must not be woken by it for ever
         try:
             outcome = self._pass(full=full, retry=retry)
         except AgentError as error:
@@ -91,13 +80,13 @@ class Passes:
 
     def look(self) -> tuple[Plan, str | None, str]:
         """What a pass would do now: the plan of its first round, its revision, and what names it when it is held."""
-        target = self._choose()
+        target = self._choice.look()
         if target is None:
-            raise self.refusal or SourceRefused("the repository offers nothing that could be enforced")
+            raise self._choice.refusal or _nothing_offered()
         if (known := self._still_proved(target)) is not None:
-            return known.plan, target.revision, ""
+            return known.plan, target.revision, known.digest
         try:
-            memory = recollect(self._house.state)
+            memory = recollect(self._house.state, undoing=self._undoing())
             view, _ = observe(self._house, target.spec, memory, revision=target.revision)
         finally:
             self._house.renderer.close()
@@ -109,30 +98,25 @@ class Passes:
 
     def _pass(self, *, full: bool, retry: bool) -> Outcome:
         state = self._house.state
-        if retry and (stalled := state.recall(STALLED)) is not None:
-            state.unreject(stalled.value["digest"])
+        if retry:
             state.forget(STALLED)
-        target = self._choose()
-        self.target = target
-        self.wake_at = self.wake_at if self._proved else None
+        target = self._choice.retry() if retry else self._choice.choose()
         if target is None:
-            refusal = self.refusal or SourceRefused("the repository offers nothing that could be enforced")
-            return self._refused(refusal)
-        if full:
-            self._proved = None
-        elif (known := self._still_proved(target)) is not None:
+            return self._refused(self._choice.refusal or _nothing_offered())
+        if not full and (known := self._still_proved(target)) is not None:
             return self._with_refusal(known.outcome)
+        self._proved = self.wake_at = None
         suspension = state.suspension()
         if suspension is not None and not suspension.over(self._house.clock()):
             return self._suspended(target)
         stalled = state.recall(STALLED)
-        if stalled and stalled.value["digest"] == target.spec.digest and not retry:
+        if stalled and _is_left_alone(target, stalled):
             return Outcome(result=Result.STALLED, revision=target.revision, failures=(stalled.value["reason"],))
         return self._with_refusal(self._converge(target))
 
     def _converge(self, target: Target) -> Outcome:
         try:
-            converged = converge(self._house, target.spec, revision=target.revision)
+            converged = converge(self._house, target.spec, revision=target.revision, undoing=self._undoing())
         except SpecError as error:
             self._telling.refused(target.revision, error)
             return self._back(target, Result.INVALID, error)
@@ -151,17 +135,19 @@ class Passes:
         state.mark(applied=target.revision)
         if state.recall(STALLED) is not None:
             state.forget(STALLED)
-        holds_prosody = any(change.id.startswith("config:") for change in plan.held)
-        if well and not holds_prosody and state.marks().good != target.revision:
+        if well and not _kept_from_prosody(plan) and state.marks().good != target.revision:
             state.mark(good=target.revision)
             self._source.keep("good", target.revision)
         self._telling.held(target.revision, converged)
+        self._telling.waiting(plan.waits)
         self._watch(converged)
-        result = Result.HELD if plan.held else Result.CHANGED if converged.made else Result.IN_SYNC
+        changed = converged.made or converged.activated
+        result = Result.HELD if plan.held else Result.CHANGED if changed else Result.IN_SYNC
         outcome = Outcome(
             result=result if well else Result.FAILED,
             revision=target.revision,
             made=converged.made,
+            activated=converged.activated,
             reported=plan.reported,
             held=plan.held,
             waits=plan.waits,
@@ -171,8 +157,9 @@ class Passes:
             self._proved = _Proved(
                 key=self._key(target),
                 proof=converged.proof,
-                outcome=replace(outcome, made=(), result=Result.HELD if plan.held else Result.IN_SYNC),
+                outcome=replace(outcome, made=(), activated=(), result=Result.HELD if plan.held else Result.IN_SYNC),
                 plan=plan,
+                digest=converged.view.digest,
             )
         return outcome
 
@@ -180,18 +167,22 @@ class Passes:
         """Converge to the last good state; when there is none, or that fails too, hands off."""
         made = cause.made if isinstance(cause, PassFailed) else ()
         mistakes = cause.mistakes if isinstance(cause, SpecError) else ()
-        good = self._good_target()
+        good = self._choice.good()
         if good is None or good.spec.digest == target.spec.digest:
             if isinstance(cause, SpecError):
                 return Outcome(result=result, revision=None, mistakes=mistakes)
-            return self._stall(target, f"{cause}; there is no earlier good state to go back to", made)
+            reason = f"{cause}; there is no earlier good state to go back to"
+            return self._stall(target, reason, made, hands_off=target)
         self._reject(target, cause)
-        undoing = result is Result.ROLLED_BACK  # else nothing was written, and there is nothing to undo
+        way = f"{cause}; going back to {good.revision[:12]}"
         try:
-            converged = converge(self._house, good.spec, revision=good.revision, undoing=undoing)
-        except (AgentError, Interrupted) as error:
-            return self._stall(target, f"{cause}; going back to {good.revision[:12]} failed too: {error}", made)
-        self.target = good
+            converged = converge(self._house, good.spec, revision=good.revision, undoing=target.revision)
+        except (Interrupted, Temporary, StateUnusable):
+            raise  # the next pass finishes it
+        except AgentError as error:
+            return self._stall(target, f"{way} failed too: {error}", made, hands_off=good)
+        if result is Result.ROLLED_BACK and (kept := _kept_from_prosody(converged.view.plan)):
+            return self._stall(target, f"{way} is not possible: {kept}", made, hands_off=good)
         back = self._record(good, converged)
         if result is Result.ROLLED_BACK:
             told = {"object": "prosody", "reason": str(cause), "rejected": target.revision}
@@ -205,11 +196,19 @@ class Passes:
         self._house.state.reject(target.spec.digest, target.revision, reason)
         self._telling.note_refused(target.revision, cause)
 
-    def _stall(self, target: Target, reason: str, made: tuple[object, ...]) -> Outcome:
-        self._house.state.remember(STALLED, {"digest": target.spec.digest, "reason": reason}, self._house.clock())
+    def _stall(self, target: Target, reason: str, made: tuple[Change, ...], *, hands_off: Target) -> Outcome:
+        """`hands_off` is the input that later passes would try, and leave alone."""
+        record = {"digest": hands_off.spec.digest, "reason": reason}
+        if hands_off is not target:
+            record["revision"] = hands_off.revision  # a commit that goes back to it in git is a person's word
+        self._house.state.remember(STALLED, record, self._house.clock())
         error = Stalled(f"{reason}; see the log, then `prosodist reconcile`")
         self._house.events.tell("stalled", level="error", revision=target.revision, reason=str(error))
-        return Outcome(result=Result.STALLED, revision=target.revision, failures=(str(error),))
+        return Outcome(result=Result.STALLED, revision=target.revision, made=made, failures=(str(error),))
+
+    def _undoing(self) -> str | None:
+        """The rejected commit, while an older state is enforced: a way back that was cut short goes on."""
+        return self._house.state.marks().rejected if self._choice.refusal is not None else None
 
     def _suspended(self, target: Target) -> Outcome:
         """Drift is reported; nothing is changed."""
@@ -225,86 +224,6 @@ class Passes:
         suspension = self._house.state.suspension()
         self.wake_at = suspension.until if suspension else None
         return Outcome(result=Result.SUSPENDED, revision=target.revision, reported=view.plan.changes)
-
-    # --- which commit ---
-
-    def _choose(self) -> Target | None:
-        """The branch's tip if it may be taken, else what was accepted or good before."""
-        self.refusal = None
-        try:
-            tip = self._source.fetch()
-        except (Temporary, SourceRefused) as error:
-            self._telling.unreachable(error)
-            self.refusal = error
-        else:
-            self._telling.reachable()
-            try:
-                return self._accept(tip)
-            except AgentError as error:
-                self.refusal = error
-                self._telling.refused(tip, error)
-        return self._former_target()
-
-    def _accept(self, tip: str) -> Target:
-        state = self._house.state
-        accepted = self.accepted()
-        if tip != accepted:
-            state.mark(attempted=tip)
-        tip = self._source.choose(tip, accepted)
-        spec = self._spec(tip)
-        if tip != accepted or state.marks().accepted != tip:
-            state.mark(accepted=tip)
-            self._source.keep("accepted", tip)
-            self._anchor.write(tip)
-            self._house.events.tell("commit.accepted", revision=tip, **self._source.describe(tip))
-        reason = state.rejected(spec.digest)
-        if reason is not None:
-            raise self._rejection(tip, reason)
-        return Target(spec=spec, revision=tip)
-
-    def _rejection(self, tip: str, reason: str) -> AgentError:
-        """In the words of the pass that rejected it, when it was this very commit."""
-        mistakes = self._telling.mistakes(tip)
-        if mistakes:
-            return SpecError(mistakes)
-        return SourceRefused(f"commit {tip[:12]}: rejected before ({reason})", revision=tip)
-
-    def accepted(self) -> str | None:
-        """The newest accepted revision: the state's word, or the second copy's when the state is new."""
-        return self._house.state.marks().accepted or self._anchor.read()
-
-    def _former_target(self) -> Target | None:
-        marks = self._house.state.marks()
-        for revision in (self.accepted(), marks.good):
-            if revision is None:
-                continue
-            try:
-                spec = self._spec(revision)
-            except AgentError:
-                continue  # a mistake that only this version of the agent knows, or a mirror that lost it
-            if self._house.state.rejected(spec.digest) is None:
-                return Target(spec=spec, revision=revision)
-        return None
-
-    def _good_target(self) -> Target | None:
-        good = self._house.state.marks().good
-        return None if good is None else Target(spec=self._spec(good), revision=good)
-
-    def _spec(self, revision: str) -> HostSpec:
-        """Loaded once; only what may still be enforced stays in memory. Raises SpecError."""
-        if self._mistaken is not None and self._mistaken[0] == revision:
-            raise self._mistaken[1]  # a commit that takes ten seconds to be refused costs them once
-        spec = self._specs.get(revision)
-        if spec is None:
-            try:
-                spec = self._read(self._source.tree(revision))
-            except SpecError as error:
-                self._mistaken = revision, error
-                raise
-            marks = self._house.state.marks()
-            kept = {revision, marks.good, marks.accepted}
-            self._specs = {r: s for r, s in self._specs.items() if r in kept} | {revision: spec}
-        return spec
 
     # --- proof ---
 
@@ -322,7 +241,7 @@ class Passes:
 
     def _with_refusal(self, outcome: Outcome) -> Outcome:
         """The host is as the former state wants it; that the newest commit was refused is still the news."""
-        match self.refusal:
+        match self._choice.refusal:
             case None:
                 return outcome
             case SpecError() as error:
@@ -348,3 +267,22 @@ class Passes:
         if converged.proof is not None and converged.proof.next_due is not None:
             instants.append(converged.proof.next_due)
         self.wake_at = min(instants, default=None)
+
+
+def _nothing_offered() -> AgentError:
+    return SourceRefused("the repository offers nothing that could be enforced")
+
+
+def _is_left_alone(target: Target, stalled: Record) -> bool:
+    value = stalled.value
+    return bool(value["digest"] == target.spec.digest and value.get("revision", target.revision) == target.revision)
+
+
+def _kept_from_prosody(plan: Plan) -> str:
+    """Why Prosody is not what this commit makes of it: its configuration or service waits; empty when neither does."""
+    stuck: tuple[Wait | Change, ...] = (*plan.waits, *plan.held)
+    for verdict in stuck:
+        if verdict.id.startswith(("config:", "service:")):
+            why = verdict.why if isinstance(verdict, Wait) else verdict.needs_word
+            return f"{verdict.id.partition(':')[2]}: {why}"
+    return ""

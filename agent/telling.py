@@ -6,15 +6,16 @@ What was told is a record, so that later polls are silent, those of the next age
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from agent.converge import Converged
 from agent.events import LOG, Events
-from agent.outcome import Outcome, mistake_from_json, mistake_json, plan_json
+from agent.outcome import Outcome, mistake_from_json, mistake_json, plan_json, wait_json
 from agent.state import State
 from schemas.errors import AgentError, Mistake, SpecError
+from schemas.plan import Wait
 
-REFUSED, UNREACHABLE = "told:refused", "told:unreachable"
+REFUSED, UNREACHABLE, WAITING = "told:refused", "told:unreachable", "told:waiting"
 
 
 class Telling:
@@ -58,9 +59,26 @@ class Telling:
             return ()
         return tuple(map(mistake_from_json, told.value["mistakes"]))
 
+    def accepted(self, revision: str, description: Mapping[str, str]) -> None:
+        """A commit was taken."""
+        self._events.tell("commit.accepted", revision=revision, **description)
+
+    def unanchored(self, reason: str) -> None:
+        """The second copy of the accepted revision could not be written; an empty reason says that it could."""
+        if reason:
+            self._events.tell("anchor.unwritten", level="warning", reason=reason)
+
+    def waiting(self, waits: tuple[Wait, ...]) -> None:
+        """What a pass left waiting: for `status` where no agent runs."""
+        told = self._state.recall(WAITING)
+        waiting = [wait_json(wait) for wait in waits]
+        if (told.value["waits"] if told else []) != waiting:
+            self._state.remember(WAITING, {"waits": waiting}, self._clock())
+
     def unreachable(self, error: AgentError) -> None:
-        """The repository cannot be reached."""
-        if self._state.recall(UNREACHABLE) is None:
+        """The repository cannot be reached: told when that begins, and when the reason is another."""
+        told = self._state.recall(UNREACHABLE)
+        if told is None or told.value["reason"] != str(error):
             message = f"{error}; the last good state is kept and enforced"
             self._events.tell("source.unreachable", level="warning", reason=message)
             self._state.remember(UNREACHABLE, {"reason": str(error)}, self._clock())
@@ -89,7 +107,7 @@ class Telling:
         """A pass ended: told when something was done or the news is new, not when a poll finds the same again."""
         news = (outcome.result, outcome.revision, outcome.failures, outcome.mistakes)
         same, self._news = news == self._news, news
-        if same and not outcome.made:
+        if same and not outcome.made and not outcome.activated:
             return
         LOG.log(
             logging.WARNING if outcome.failed else logging.INFO,

@@ -40,9 +40,10 @@ def test_an_unwell_commit_is_undone_and_not_tried_again(living: Place) -> None:
             outcome = engine.answer("reconcile", {}, print)
             assert outcome["result"] == "rolled_back"
             alive = living.prosody()
-            assert engine.answer("reconcile", {}, print)["revision"] == good
+            assert engine.passes.run().revision == good
             status = engine.answer("status", {}, print)
-        living.reconcile()
+        with living.engine() as engine:
+            engine.passes.run()
     assert living.prosody() == alive, "the bad commit was tried again"
     assert is_open(port)
     assert (living.home / "motd").read_text() == "Kept by prosodist\n"
