@@ -39,6 +39,8 @@ class Engine:
         self.prosody_user = prosody_user
         """Who Prosody runs as, when that is not the agent's own user."""
         self.last: Outcome | None = None
+        self.wants_pass = False
+        """A verb changed what the next pass will find: let it come once the answer is given."""
 
     @property
     def passes(self) -> Passes:
@@ -84,8 +86,8 @@ class Engine:
         """What may wait until a pass is over: let accepted and good outlive the mirror."""
         try:
             self.source.save()
-        except AgentError as error:
-            LOG.warning("source.unsaved", reason=str(error))
+        except Exception as error:  # whatever it is, the next pass tries again; the agent goes on
+            LOG.warning("source.unsaved", reason=str(error) or type(error).__name__)
 
     def _confirm(self) -> dict[str, Any]:
         held = self._house.state.held()
@@ -111,9 +113,10 @@ class Engine:
                 revision=full,
                 remedy=f"accept that: prosodist accept {tip}",
             )
-        self._house.state.mark(accepted=full)
-        self._anchor.write(full)
         self.source.keep("accepted", full)
+        if reason := self._anchor.write(full):
+            self._house.events.tell("anchor.unwritten", level="warning", reason=reason)
+        self._house.state.mark(accepted=full)
         self._house.state.forget(REFUSED)
         self._passes.forget_proof()
         self._house.events.tell("commit.accepted", revision=full, reason="accepted by hand")
@@ -125,6 +128,7 @@ class Engine:
         copy = self._kept.item(id_)
         self._house.host.restore(copy)
         self._passes.forget_proof()
+        self.wants_pass = True
         return {"restored": str(copy.path), "id": id_}
 
     def _suspend(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,4 +151,5 @@ class Engine:
         self._house.state.resume()
         self._house.events.tell("resumed")
         self._passes.forget_proof()
+        self.wants_pass = True
         return {"resumed": True}

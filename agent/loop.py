@@ -86,6 +86,7 @@ class _Loop:
             if isinstance(reason, Request):
                 reason.serve(self._engine)
                 self._follow()
+                wanted, self._engine.wants_pass = wanted or self._engine.wants_pass, False
             elif isinstance(reason, SignalReceived) and reason.signal is signal.SIGHUP:
                 self._reload()
                 wanted = True
@@ -104,7 +105,11 @@ class _Loop:
 
     def _follow(self) -> None:
         """Watch what is managed now."""
-        unwatched = self._watch.watch_files(self._engine.passes.watched)
+        try:
+            unwatched = self._watch.watch_files(self._engine.passes.watched)
+        except Exception as error:  # a limit of the kernel's; polls find what a watch would have told
+            LOG.warning("paths.unwatched", object="every path", reason=str(error) or type(error).__name__)
+            return
         if unwatched and unwatched != self._unwatched:
             LOG.warning("paths.unwatched", object=unwatched[0], reason=f"{len(unwatched)} paths in all")
         self._unwatched = unwatched
@@ -147,6 +152,9 @@ def _engine(settings: Settings, config: Path) -> Iterator[tuple[Engine, Watch]]:
         watch = Watch(ours=lambda path: host.ours(PurePosixPath(path)))
         stack.callback(watch.close)
         renderer = Renderer()
+        if state.lost:
+            aside = f"what is left of it is {state.aside}" if state.aside else "its key is gone"
+            events.tell("state.lost", level="error", object=str(settings.state_dir), reason=aside)
         house = House(
             host=host,
             state=state,
