@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from encodings.idna import nameprep
 
 from reconcilers.candidate import included, render_candidate, scopes
 from reconcilers.contract import Prosody, Reader, Site
@@ -85,13 +86,24 @@ def explain(main: MainFile, refusal: Refusal, spec: HostSpec) -> Mistake:
 
 def _refuse_early_end(main: MainFile, said: Parsed, spec: HostSpec) -> None:
     """`return` in a Lua block ends the whole file, and Prosody says nothing."""
-    written = sum(line.startswith((b"VirtualHost ", b"Component ")) for line in main.text.splitlines())
-    if len(said.scopes) - ("*" in said.scopes) >= written:
+    prosody = spec.host.prosody
+    assert prosody is not None
+    wanted = {*prosody.virtual_hosts, *prosody.components}
+    wanted.update(*(host.components for host in prosody.virtual_hosts.values()))
+    if set(map(_prepared, wanted)) <= set(said.scopes):
         return
     blocks = [fragment for fragment in main.fragments if not fragment.is_expression]
     mark = next((block.origin for block in blocks if block.origin), None) or _file(spec)
     text = "the configuration ends before its last virtual host; take `return` out of the Lua text"
     raise SpecError([Mistake(mark=mark, subject="lua", text=text)])
+
+
+def _prepared(name: str) -> str:
+    """The name as Prosody keeps it; itself when it has no such form."""
+    try:
+        return nameprep(name)
+    except UnicodeError:
+        return name
 
 
 def _file(spec: HostSpec) -> Mark:

@@ -14,7 +14,10 @@ _TOLD = 160
 
 
 def diff_options(live: Parsed | Refusal, new: Parsed | Refusal, wanted: MainFile) -> tuple[str, ...]:
-    """What would change, safe to print: what `wanted` says is a secret, or holds one, is told as changed."""
+    """What would change, safe to print: what `wanted` says is a secret, or holds one, is told as changed.
+
+    Of an option that git does not set only the name is told: what it holds may be a secret that git has dropped.
+    """
     if isinstance(new, Refusal):
         return (f"the wanted configuration is not one that Prosody loads (line {new.line})",)
     if isinstance(live, Refusal):
@@ -34,6 +37,9 @@ def _option_lines(live: Parsed, new: Parsed, wanted: MainFile) -> Iterator[str]:
                 continue
             if (scope, option) in wanted.hidden:
                 yield f"{prefix}{option}: {'changed' if option in before else 'added'} (a secret)"
+                continue
+            if option not in after:
+                yield f"{prefix}{option}: removed"
                 continue
             old, now = (_told(parsed, scope, option, wanted) for parsed in (live, new))
             yield (
