@@ -35,7 +35,7 @@ def living(pid: int) -> Process | None:
     uid = _effective_uid(pid)
     if argv is None or uid is None:
         return None
-    return Process(pid=pid, started=int(fields[_STARTED]), argv=argv, user=user_name(uid))
+    return Process(pid=pid, started=int(fields[_STARTED]), argv=argv, user=user_name(uid), boot=boot())
 
 
 def start_time(pid: int) -> int | None:

@@ -41,12 +41,16 @@ class Completed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """A living process. `started` is in clock ticks since boot (proc(5)): with `pid` it names one process for ever."""
+    """A living process. `started` is in clock ticks since boot (proc(5)): with `pid` it names one process of that boot.
+
+    `boot` is the kernel's name for it.
+    """
 
     pid: int
     started: int
     argv: tuple[str, ...]
     user: str
+    boot: str = ""
 
 
 class Reader(Protocol):

@@ -26,7 +26,7 @@ from schemas.record import Owned
 
 NAME = "services"
 PROCESS = "process:prosody"
-"""The record of the child: `pid` and `started` (clock ticks since boot)."""
+"""The record of the child: `pid`, `started` (clock ticks since boot) and `boot`."""
 _ID = "service:prosody"
 _LOG = "prosody.out"
 """Beside Prosody's own log: what it prints before that is open, and what Lua says when it dies."""
@@ -57,12 +57,14 @@ def start(site: Site) -> Spawn:
 
 
 def recorded_process(reader: Reader) -> Process | None:
-    """The living process that the record names by pid and start time."""
+    """The living process that the record names by pid, start time and boot."""
     record = reader.recall(PROCESS)
     if record is None:
         return None
     process = reader.process(int(record.value["pid"]))
-    return process if process is not None and process.started == record.value["started"] else None
+    if process is None or process.started != record.value["started"]:
+        return None
+    return process if record.value.get("boot", process.boot) == process.boot else None
 
 
 def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Site) -> Have:
@@ -93,7 +95,7 @@ def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> 
         yield _change(spec, why, (Stop(id=PROCESS), start(site)), wish, _live(have.process, site))
     elif not have.is_recorded:
         process = have.process
-        remember = Remember(id=PROCESS, record={"pid": process.pid, "started": process.started})
+        remember = Remember(id=PROCESS, record={"pid": process.pid, "started": process.started, "boot": process.boot})
         yield _change(spec, "runs, and is found again", (remember,), wish, _live(process, site))
     else:
         yield Holds(id=_ID, wanted=wish, live=wish)
