@@ -93,7 +93,7 @@ def _verdict(spec: HostSpec, have: Have, wanted: MainFile, ours: Owned | None, s
         group=_group(site),
         was=have.info.signature if have.info else None,
     )
-    by_hand = have.live is not None and ours is None and not have.live.startswith(HEADER)
+    by_hand = have.info is not None and ours is None and not (have.live or b"").startswith(HEADER)
     return Change(
         id=object_id(site),
         kind=Kind.CREATED if have.info is None else Kind.CHANGED,

@@ -30,7 +30,7 @@ if configmanager.set_credential_fallback_mode then
 end
 
 -- Words in a name that say that the value is nobody's business
-local hidden_words = { "pass", "secret", "token", "credential", "hmac", "private" };
+local hidden_words = { "pass", "secret", "token", "credential", "hmac", "private", "key" };
 
 local function is_hidden(name)
 	if type(name) ~= "string" then return false; end
