@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import pkgutil
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -12,7 +14,7 @@ from typing import Any
 
 from reconcilers.contract import Completed, Prosody, Reader, Site
 from reconcilers.luatext import render_value
-from schemas.errors import Mark
+from schemas.errors import Mark, Temporary
 from schemas.secret import Secret
 
 
@@ -77,6 +79,8 @@ def parse(
     )
     answer = _last_line(completed)
     if answer is not None:
+        for name in answer.get("opened", ()):
+            _note(reader, str(name))
         return Answer(
             texts=tuple(map(_text, answer["texts"])),
             fragments=tuple(str(said) for said in answer["fragments"]),
@@ -90,6 +94,12 @@ def parse(
         alone = tuple(parse(reader, site, prosody, text, depends=depends, at=at).texts[0] for text in texts)
     compiled = parse(reader, site, prosody, fragments=fragments, depends=depends)
     return Answer(texts=alone, fragments=compiled.fragments)
+
+
+def _note(reader: Reader, name: str) -> None:
+    """What a pattern named, or Lua opened by itself, decides the answer too: a look at it says when it changes."""
+    with contextlib.suppress(Temporary):  # one that no path of ours can name was none of ours to change
+        reader.stat(PurePosixPath(posixpath.normpath(posixpath.join("/", name))))
 
 
 @functools.cache

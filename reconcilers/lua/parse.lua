@@ -116,6 +116,16 @@ local function refusal(err)
 	return { error = text, line = line };
 end
 
+-- What decides the answer besides the text: each file that is opened while it runs.
+local opened = {};
+local function noted(open)
+	return function (name, ...)
+		if type(name) == "string" then opened[name] = true; end
+		return open(name, ...);
+	end;
+end
+io_open, dofile, loadfile = noted(io_open), noted(dofile), noted(loadfile);
+
 local function loaded(text)
 	-- The loader opens the file by name; the first time it gets our text instead.
 	io.open = function (name, ...)
@@ -142,12 +152,15 @@ local function complaint(fragment)
 	return not chunk and err or "";
 end
 
-local answer = { fragments = {}, texts = {} };
+local answer = { fragments = {}, texts = {}, opened = {} };
 for i = 1, #request.fragments do
 	answer.fragments[i] = complaint(request.fragments[i]);
 end
 for i = 1, #request.texts do
 	answer.texts[i] = loaded(request.texts[i]);
+end
+for name in next, opened do
+	answer.opened[#answer.opened + 1] = name;
 end
 write(stdout, "\n", encode(answer), "\n");
 flush(stdout);
