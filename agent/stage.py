@@ -54,10 +54,10 @@ def _writes(changes: tuple[Change, ...]) -> Iterator[WriteFile]:
 def _lay_out(host: LocalHost, site: Site, root: PurePosixPath, text: bytes, plan: Plan) -> PurePosixPath:
     """Write the overlay, and name it in the candidate wherever the candidate names what it overlays."""
     host.perform(MakeDir(path=root, mode=0o750, group=_group(site)))
-    for write in _writes(plan.changes):
+    for number, write in enumerate(_writes(plan.changes)):
         named = quote(str(write.path).encode()).encode()
         if write.path != site.paths.config and named in text:
-            staged = root / write.path.name
+            staged = root / f"{number}{write.path.suffix}"  # two may have one name
             text = text.replace(named, quote(str(staged).encode()).encode())
             _put(host, site, staged, write.content)
     path = root / site.paths.config.name

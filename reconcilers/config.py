@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 from reconcilers.candidate import included, object_id, render_candidate
 from reconcilers.contract import FileInfo, Reader, Site
@@ -12,7 +13,7 @@ from reconcilers.mainfile import HEADER, MainFile
 from reconcilers.optiondiff import diff_options
 from reconcilers.parsed import Parsed, Refusal, parse
 from schemas.desired import HostSpec
-from schemas.plan import Change, Holds, Kind, RemoveFile, Verdict, Wait, WriteFile
+from schemas.plan import Change, Holds, Kind, PathChanges, RemoveFile, Verdict, Wait, WriteFile
 from schemas.record import Owned
 from schemas.secret import Secret
 
@@ -48,9 +49,22 @@ def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Si
     have = Have(candidate=wanted, info=info, live=live)
     if not isinstance(wanted, MainFile) or live == wanted.text or site.prosody is None:
         return have
+    if (missing := _missing(reader, spec)) is not None:
+        why = f"{missing}, which it includes and this commit brings, is not there yet"
+        return replace(have, candidate=Wait(id=object_id(site), why=why, until=PathChanges(missing)))
     new = check(reader, spec, site, wanted)
     (former,) = parse(reader, site, site.prosody, live or b"", depends=included(spec)).texts
     return replace(have, parsed=(former, new))
+
+
+def _missing(reader: Reader, spec: HostSpec) -> PurePosixPath | None:
+    """A file (of a pattern, the directory) of git's own that is included: once `files` wrote it, this can be read."""
+    places = tuple(map(PurePosixPath, spec.host.files))
+    for path in included(spec):
+        brought = any(path.is_relative_to(place) or place.is_relative_to(path) for place in places)
+        if brought and reader.stat(path) is None:
+            return path
+    return None
 
 
 def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> Iterator[Verdict]:
