@@ -74,7 +74,7 @@ class Mirror:
             self._repository = self._open(checking=False)
             for name, id_ in (self.bundle.refs() if told.startswith("restored") else {}).items():
                 self._repository.references.create(name, pygit2.Oid(hex=id_), force=True)
-        except (*GIT_TROUBLE, BundleDamaged) as error:
+        except (*GIT_TROUBLE, BundleDamaged, MirrorDamaged) as error:
             raise Temporary(f"{self.path}: the mirror cannot be made anew ({error}); look at the disk") from None
         return told
 
@@ -185,8 +185,9 @@ class Mirror:
         return True
 
     def note_packs(self) -> None:
-        """Remember the packs and their sizes after a fetch."""
-        self._packs = self._list_packs()
+        """Remember the packs and their sizes after a fetch. Raises MirrorDamaged."""
+        with self._damage("the list of its packs"):
+            self._packs = self._list_packs()
 
     # --- the parts ---
 
