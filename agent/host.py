@@ -99,7 +99,10 @@ class LocalHost:
         depends: tuple[PurePosixPath, ...],
         stdin: bytes = b"",
     ) -> Completed:
-        """Run a program that only looks, within limits: it may write no file and start no other program."""
+        """Run a program that only looks, within limits: it may put no byte into a file and start no other program.
+
+        What it evaluates may be a commit's Lua, which can still empty or remove files of the user it runs as.
+        """
         return processes.run(argv, user=user, stdin=stdin, timeout=QUERY_TIMEOUT, limits=processes.QUERY)
 
     def process(self, pid: int) -> Process | None:
@@ -202,6 +205,10 @@ class LocalHost:
         except OSError:
             now = None
         return now == self._written[path]
+
+    def let_go(self, path: PurePosixPath) -> None:
+        """Remember no longer what was written at and below `path`: nobody will ask whether it is ours."""
+        self._written = {other: seen for other, seen in self._written.items() if not other.is_relative_to(path)}
 
     @contextmanager
     def _act(self, path: PurePosixPath) -> Iterator[Place]:

@@ -42,6 +42,7 @@ def check(host: LocalHost, spec: HostSpec, site: Site, plan: Plan) -> None:
         _check(host, spec, site, site.prosody, main, staged)
     finally:
         _clear(host, root)
+        host.let_go(root)
 
 
 def _writes(changes: tuple[Change, ...]) -> Iterator[WriteFile]:
