@@ -39,11 +39,11 @@ class Fence:
         if not path.is_absolute() or path.parts[0] != "/" or ".." in path.parts or "\0" in str(path):
             return f"{path!s}: this is no plain absolute path; write it from / and without `..`"
         if self._prefix(path) is None:
-            return f"{path}: this place is not open to the agent; open it in the settings on the host (`allow`)"
+            return f"{path}: this place is not open to the agent; choose one that is"
         real = self.real(path)
         for closed in self.closed:
             if path.is_relative_to(closed) or real.is_relative_to(closed):
-                return f"{path}: {closed} is closed to the agent; open it in the settings on the host (`allow`)"
+                return f"{path}: {closed} is closed to the agent; choose another place"
         return ""
 
     def check(self, path: PurePosixPath) -> None:
@@ -71,10 +71,6 @@ class Place:
     path: PurePosixPath
     directory: int
     name: str
-
-    def exists(self) -> bool:
-        """Whether anything is there, a dangling link included."""
-        return self.lstat() is not None
 
     def lstat(self) -> os.stat_result | None:
         """What is there now; None for nothing."""

@@ -116,11 +116,6 @@ class Settings:
     """Who reads the log, and how much of it. The wiring asks once, and again after SIGHUP."""
 
     @property
-    def shown_repository(self) -> str:
-        """The repository as people may see it: without a password."""
-        return str(self.address)
-
-    @property
     def address(self) -> Address:
         """The repository's address, taken apart; its text is safe to print."""
         return parse_address(self.repository)

@@ -68,7 +68,10 @@ class Reader(Protocol):
     def query(
         self, argv: tuple[str, ...], *, user: str | None, depends: tuple[PurePosixPath, ...], stdin: bytes = b""
     ) -> Completed:
-        """Run a program that only looks. `depends` are the paths that decide its answer. Raises Temporary on 20 s."""
+        """Run a program that is only to look, and can put no byte into a file.
+
+        `depends` are the paths that decide its answer. Raises Temporary on 20 s.
+        """
 
     def process(self, pid: int) -> Process | None:
         """The living process with this number."""

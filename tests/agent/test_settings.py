@@ -158,7 +158,7 @@ def test_no_file(file: Path) -> None:
 def test_the_repr_shows_no_password(file: Path) -> None:
     """Settings end up in logs and tracebacks."""
     settings = load(file, "repository: https://user:s3cret@forge.example/x\n")
-    assert "s3cret" not in repr(settings) + str(settings) + settings.shown_repository + repr(settings.address)
+    assert "s3cret" not in repr(settings) + str(settings) + str(settings.address) + repr(settings.address)
 
 
 def test_key_files(tmp_path: Path) -> None:
