@@ -42,20 +42,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the words say. The answer is the exit code; nothing is raised but SystemExit by a word too many."""
     words = verbs.parse(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = _carry_out(words)
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        return code
+        return _carry_out(words)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter fails once more when it flushes
+        _drop_output()
         return NOT_READ
+
+
+def _drop_output() -> None:
+    """What could not be written is given up, or the interpreter fails once more when it flushes."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _carry_out(words: Namespace) -> int:
     try:
-        return _VERBS[words.verb](words)
+        code = _VERBS[words.verb](words)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except ask.Refused as error:
         return _complain(words, error.reason, str(error), error.code)
     except (BrokenPipeError, KeyboardInterrupt):
@@ -66,6 +71,7 @@ def _carry_out(words: Namespace) -> int:
         if isinstance(error, AgentError):
             return _complain_of(words, error)
         if isinstance(error, OSError):
+            _drop_output()
             return _complain(words, "Error", f"{error.filename or words.verb}: {error.strerror or error}", 1)
         raise
 
@@ -133,7 +139,7 @@ def reconcile_code(outcome: Mapping[str, Any], *, detailed: bool) -> int:
         return _REFUSED
     if outcome["held"] and not failed:
         return _HELD
-    code = (2 if outcome["changes"] else 0) | (4 if failed or outcome["failures"] else 0)
+    code = (2 if outcome["changes"] or outcome["activations"] else 0) | (4 if failed or outcome["failures"] else 0)
     return code if detailed else int(bool(code & 4))
 
 

@@ -137,9 +137,15 @@ def _checked(connection: sqlite3.Connection, path: Path) -> Database:
 
 
 def _peek_live(path: Path) -> sqlite3.Connection:
-    """The file and its log. The log's index is read as it is, or built in memory after a kill."""
+    """A copy in memory of the file and its log: what moves later moves no more under a reader.
+
+    The log's index is read as it is, or built in memory after a kill.
+    """
     index = "&readonly_shm=1" if _parts(path)[2].exists() else ""
-    return _connect(f"{path.as_uri()}?mode=ro{index}")
+    copy = _connect(":memory:")
+    with closing(_connect(f"{path.as_uri()}?mode=ro{index}")) as live:
+        live.backup(copy)
+    return copy
 
 
 def _peek_at_rest(path: Path) -> sqlite3.Connection | None:

@@ -432,13 +432,15 @@ def test_there_is_nothing_to_look_at_before_an_agent_has_run(state_dir):
 
 
 def test_one_may_look_while_the_agent_writes(state, state_dir):
-    """The looker sees each commit at once, keeps nobody waiting and leaves nothing behind."""
+    """A look is of one moment; the next one sees the next commit. It keeps nobody waiting and leaves nothing behind."""
     state.mark(good=C1)
     before = names(state_dir)
     with State.peek(state_dir) as view:
         assert view.marks().good == C1
         assert view.digest_key() == state.digest_key()
         state.mark(good=C2)
+        assert view.marks().good == C1
+    with State.peek(state_dir) as view:
         assert view.marks().good == C2
     assert names(state_dir) == before
 

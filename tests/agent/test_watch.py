@@ -414,19 +414,6 @@ def test_nothing_is_left_of_a_watch_that_was_closed(home: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
-def test_an_idle_watch_uses_no_cpu(watch: Watch, home: Path, work: Path) -> None:
-    """At most 1 ms a minute: no thread of ours or of watchdog's polls. Three seconds, of which none is spent."""
-    watch.watch_repository([str(home / "bare")])
-    watch.watch_files(str(home / "work" / name) for name in "abc")
-    settle(watch)
-    switches = _switches()
-    before = time.process_time()
-    assert reasons(watch, 3) == (Timer(),)
-    spent = time.process_time() - before
-    assert _switches() - switches <= 4
-    assert spent < 0.001
-
-
 def test_what_is_written_beside_the_way_wakes_no_thread(watch: Watch, home: Path) -> None:
     """A managed directory below a busy one, /tmp or /var/log: writing there costs us nothing."""
     busy, managed = home / "log", home / "managed"
