@@ -64,8 +64,8 @@ def _conditions(state: View, last: Outcome | None, suspension: Suspension | None
     refused = state.recall(REFUSED)
     if (
         refused is not None
-        and refused.value["revision"] in (marks.attempted, marks.rejected)
-        and (refused.value["revision"] != marks.applied)
+        and refused.value["revision"] == marks.attempted
+        and refused.value["revision"] != marks.applied
     ):
         abnormal.append(("Refused", refused.value["reason"], refused.value["message"]))
     if (held := state.held()) is not None:

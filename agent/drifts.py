@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent.events import Events
-from agent.look import CONTESTED_AFTER, CONTESTED_FOR, View
+from agent.look import CONTESTED_AFTER, CONTESTED_WITHIN, View
 from agent.state import State
 from schemas.plan import Change, DriftClass, Holds
 from schemas.record import OpenDrift
@@ -50,6 +50,6 @@ def corrected(state: State, events: Events, change: Change, *, revision: str, at
     """Count, so that an object which somebody else puts back each time is told as contested, once."""
     if change.drift is not DriftClass.CORRECTIVE:
         return
-    for drift in state.drift_corrected([change.id], at=at, within=CONTESTED_FOR):
+    for drift in state.drift_corrected([change.id], at=at, within=CONTESTED_WITHIN):
         if drift.corrected == CONTESTED_AFTER:
             events.change("drift.contested", change, revision=revision, level="warning")

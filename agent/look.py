@@ -22,6 +22,7 @@ from schemas.plan import (
     Holds,
     Kind,
     Make,
+    NextRound,
     Plan,
     Policy,
     Verdict,
@@ -29,8 +30,11 @@ from schemas.plan import (
 )
 from schemas.record import OpenDrift, Owned
 
-CONTESTED_AFTER = 3
-"""Corrections of one object within `CONTESTED_FOR` until somebody else is taken to write it too."""
+CONTESTED_AFTER = 5
+"""Corrections of one object, none longer than `CONTESTED_WITHIN` after the last, until somebody else is taken to write
+it too: a program that puts it back is quicker than a person who tries things."""
+CONTESTED_WITHIN = 60.0
+"""Seconds."""
 CONTESTED_FOR = 600.0
 """Seconds that a contested object is left alone."""
 
@@ -135,6 +139,8 @@ def _digest(held: list[Change], revision: str) -> str:
 
 def _activation(reader: Reader, spec: HostSpec, site: Site, plan: Plan) -> Activation | None:
     """What the changes of this round, or those of a pass that was cut short, still owe the running Prosody."""
+    if any(isinstance(wait.until, NextRound) for wait in plan.waits):
+        return None  # this pass brings more, and one activation will do for all of it
     process = activation.running_process(reader)
     if process is None or spec.host.prosody is None or site.prosody is None:
         return None

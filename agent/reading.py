@@ -44,9 +44,8 @@ class Reader:
                     mistakes += worker.call(_try, at_work_on, self.facts.fqdn or self.name)
         except TooDear as error:
             raise _too_dear(at_work_on, error) from None
+        mistakes += _beyond_the_fence(spec, self.may_write, self.may_read)
         if mistakes:
-            raise SpecError(mistakes)
-        if mistakes := list(_beyond_the_fence(spec, self.may_write, self.may_read)):
             raise SpecError(mistakes)
         return spec
 

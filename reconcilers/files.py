@@ -12,7 +12,7 @@ from reconcilers.contract import FileInfo, Reader, Site
 from reconcilers.ports import known_ports
 from reconcilers.templated import render_file
 from schemas.desired import File, HostSpec
-from schemas.errors import Mark
+from schemas.errors import Mark, Temporary
 from schemas.plan import (
     Action,
     Change,
@@ -20,6 +20,7 @@ from schemas.plan import (
     Kind,
     Link,
     MakeDir,
+    PathChanges,
     Policy,
     RemoveFile,
     Verdict,
@@ -72,12 +73,21 @@ def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Si
     """Resolve what is wanted (secrets, ports and templates need the host), and look at each path."""
     wanted = dict(_wanted(reader, spec, site))
     paths = set(wanted) | {_path(id_) for id_ in owned}
-    seen = {path: _look(reader, path) for path in sorted(paths)}
+    seen: dict[PurePosixPath, Seen | None] = {}
+    for path in sorted(paths):
+        try:
+            seen[path] = _look(reader, path)
+        except Temporary as error:  # one that cannot be looked at holds up nothing else
+            wanted[path] = Wait(id=f"file:{path}", why=str(error), until=PathChanges(path))
+            seen[path] = None
     for path, found in seen.items():
         if path not in wanted and found is not None and found.info.kind == "directory":
             seen[path] = replace(found, names=reader.listdir(path) or ())
     homeless = {
-        path for path in wanted if seen[path] is None and path.parent not in wanted and reader.stat(path.parent) is None
+        path
+        for path, wish in wanted.items()
+        if isinstance(wish, Wanted) and seen[path] is None and path.parent not in wanted
+        if reader.stat(path.parent) is None
     }
     return Have(wanted=wanted, seen=seen, homeless=frozenset(homeless))
 
@@ -178,10 +188,8 @@ def _tree(path: PurePosixPath, entry: File, spec: HostSpec) -> Iterator[tuple[Pu
         if name.startswith(prefix):
             below = path / name.removeprefix(prefix)
             directories |= {parent for parent in below.parents if parent.is_relative_to(path)}
-            yield (
-                below,
-                replace(base, content=source.data, mode=_mode(entry, 0o755 if source.executable else 0o644)),
-            )
+            mode = _mode(entry, 0o755 if source.executable else 0o644)
+            yield below, replace(base, content=source.data, mode=mode)
     for directory in directories:
         yield directory, replace(base, kind="directory", mode=0o755)
 
@@ -243,7 +251,7 @@ def _verdict(path: PurePosixPath, wanted: Wanted, seen: Seen | None, site: Site)
         id=f"file:{path}",
         kind=Kind.REMOVED if wanted.kind == ABSENT else Kind.CREATED if seen is None else Kind.CHANGED,
         why=why,
-        actions=_actions(path, wanted, seen),
+        actions=_actions(path, wanted, seen, site),
         wanted=wish,
         live=live if seen is not None else (ABSENT if wanted.kind == ABSENT else None),
         origin=wanted.origin,
@@ -274,8 +282,9 @@ def _difference(wanted: Wanted, seen: Seen | None) -> str:
     return "; ".join(reasons)
 
 
-def _actions(path: PurePosixPath, wanted: Wanted, seen: Seen | None) -> tuple[Action, ...]:
+def _actions(path: PurePosixPath, wanted: Wanted, seen: Seen | None, site: Site) -> tuple[Action, ...]:
     was = seen.info.signature if seen else None
+    former = seen.info if seen and site.user else None  # only root can leave a file to whom it belongs
     clear: tuple[Action, ...] = ()
     if seen is not None and seen.info.kind != wanted.kind and "directory" in (seen.info.kind, wanted.kind):
         # an empty directory gives way; one with something in it is a person's, and the hands say so
@@ -293,8 +302,8 @@ def _actions(path: PurePosixPath, wanted: Wanted, seen: Seen | None) -> tuple[Ac
                 path=path,
                 content=wanted.content,
                 mode=wanted.mode,
-                owner=wanted.owner or (seen.info.owner if seen else None),
-                group=wanted.group or (seen.info.group if seen else None),
+                owner=wanted.owner or (former.owner if former else None),
+                group=wanted.group or (former.group if former else None),
                 was=was,
             )
             return (*clear, write)
@@ -302,9 +311,7 @@ def _actions(path: PurePosixPath, wanted: Wanted, seen: Seen | None) -> tuple[Ac
 
 def _diff(path: PurePosixPath, wanted: Wanted, seen: Seen | None) -> tuple[str, ...]:
     """What would change, safe to print: no line of a secret, nor of a file that others may not read."""
-    if seen is None or seen.content is None or wanted.kind != "file":
-        return ()
-    if seen.content == _bytes(wanted.content):
+    if seen is None or seen.content in (None, _bytes(wanted.content)) or wanted.kind != "file":
         return ()
     if isinstance(wanted.content, Secret) or not (seen.info.mode & wanted.mode & 0o004):
         return ("(content not shown: not everybody may read it)",)

@@ -195,7 +195,7 @@ def test_a_prosody_that_was_killed_is_started_again(living: Place) -> None:
 
 
 def test_what_somebody_writes_again_and_again_is_not_fought_over(living: Place) -> None:
-    """Corrected three times, told once as contested, then left alone; everything else goes on."""
+    """Corrected five times, told once as contested, then left alone; everything else goes on."""
     motd = living.home / "motd"
     with living.engine() as engine:
         for round_ in range(8):
@@ -203,7 +203,7 @@ def test_what_somebody_writes_again_and_again_is_not_fought_over(living: Place) 
             outcome = engine.answer("reconcile", {}, print)
     assert motd.read_text() == "mine 7\n"
     assert len(living.told("drift.contested")) == 1
-    assert len(living.told("drift.appeared")) <= 3
+    assert len(living.told("drift.appeared")) <= 5
     assert living.told("drift.changed") == []
     assert outcome["result"] == "in_sync"
     living.push(document=DOCUMENT.replace('"watched', '"seen'))
