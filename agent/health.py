@@ -21,7 +21,7 @@ from schemas.errors import Unhealthy
 PATIENCE = 15.0
 """Seconds until a slow start counts as a failed one; a process that has ended is not waited for."""
 _LOOK_AGAIN = 0.02
-_RELOAD_PATIENCE = 5.0
+_RELOAD_PATIENCE = 1.0
 """Seconds until a reload is taken as done although the log tells nothing: its level may hide the line."""
 _RELOADED = b"Re-opening log files"
 """What Prosody says (0.12, 13.0) when it has read its configuration again after a SIGHUP."""
