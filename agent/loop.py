@@ -23,7 +23,7 @@ from agent.kept import Kept
 from agent.outcome import Outcome
 from agent.passes import Passes
 from agent.reading import Reader as CommitReader
-from agent.reading import Renderer
+from agent.reading import Renderer, warm
 from agent.settings import Settings, check_key_file, load_settings
 from agent.source import Source
 from agent.state import Anchor, State
@@ -52,6 +52,7 @@ def serve(settings: Settings, config: Path) -> int:
             version=version.VERSION,
             runs_prosody_as=engine.prosody_user,
         )
+        warm()
         notify.notify("READY=1")
         try:
             _Loop(settings, config, engine, watch).run()
