@@ -6,6 +6,7 @@ Imported on every start, so it imports nothing but argparse.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 
 TYPE_CHECKING = False  # see agent/ask.py
@@ -114,13 +115,24 @@ _VERBS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
 }
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """As wide as the terminal. argparse asks shutil for the width, which imports three compressors for it."""
+
+    def __init__(self, prog: str) -> None:
+        try:
+            columns = os.get_terminal_size().columns
+        except (OSError, ValueError):
+            columns = 80
+        super().__init__(prog, width=max(columns, 42) - 2)
+
+
 class Parser(argparse.ArgumentParser):
     """argparse, with an exit code of our own for what it does not understand, and no guessing of short forms."""
 
     def __init__(self, **options: object) -> None:
         super().__init__(
             allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Formatter,
             **options,  # type: ignore[arg-type]
         )
 
