@@ -9,6 +9,8 @@ import pytest
 from places import FILES, Place
 from repositories import GitRepository
 
+from agent import health
+
 
 @pytest.fixture
 def place(home: Path, git_repo: Callable[[], GitRepository]) -> Iterator[Place]:
@@ -25,3 +27,9 @@ def living(place: Place) -> Place:
     outcome = place.reconcile()
     assert outcome["result"] == "changed", outcome
     return place
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow start is not waited for as long as on a real host."""
+    monkeypatch.setattr(health, "PATIENCE", 3.0)

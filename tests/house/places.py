@@ -174,6 +174,15 @@ class Running:
         raise AssertionError(f"not logged within {seconds} s: {self.entries()[-5:]}")
 
 
+@contextlib.contextmanager
+def taken() -> Iterator[int]:
+    """A port that somebody else listens on."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield other.getsockname()[1]
+
+
 def is_open(port: int) -> bool:
     """Whether anybody listens there."""
     with socket.socket() as probe:

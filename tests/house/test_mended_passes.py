@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import socket
-from collections.abc import Iterator
 
 import pytest
-from places import DOCUMENT, Place, is_open
-
-from agent import health
+from places import DOCUMENT, Place, is_open, taken
 
 SILENT = print
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slow start is not waited for as long as on a real host."""
-    monkeypatch.setattr(health, "PATIENCE", 3.0)
-
-
-@contextlib.contextmanager
-def taken() -> Iterator[int]:
-    """A port that somebody else listens on."""
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        yield other.getsockname()[1]
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 def on_port(port: int, document: str = DOCUMENT) -> str:
