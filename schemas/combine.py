@@ -13,7 +13,7 @@ from typing import TypeVar
 from schemas.errors import Mark
 from schemas.findings import Findings, nearest
 from schemas.graph import linearize
-from schemas.names import Names
+from schemas.names import Names, fill
 from schemas.names import replace as replace_names
 from schemas.nodes import Entry, Key, List, Map, Node, Scalar, describe, plain_data
 from schemas.shape import NAMES, Shape, is_marked
@@ -187,14 +187,25 @@ class Combiner:
         return Map(run[-1].mark, entries)
 
     def _thing(self, layers: list[Node], name: str | None, shape: Shape, thing: Shape) -> Node | None:
-        if shape.hosts:
-            names = {**self.names, "host": name}
-            named = [replace_names(layer, thing, names, self.findings) for layer in layers]
-            layers = [_with_labels(layer, name) for layer in named]
+        inner = self
+        if shape.names:
+            names = {**self.names, **self._brought(shape.names, name, layers)}
             inner = replace(self, names=names)
-        else:
-            inner = self
+            layers = [replace_names(layer, thing, names, self.findings) for layer in layers]
+        if shape.labels:
+            layers = [_with_labels(layer, name) for layer in layers]
         return inner.combine([_without(layer, ("extends",)) for layer in layers], thing)
+
+    def _brought(self, wanted: Sequence[str], name: str | None, layers: Sequence[Node]) -> Names:
+        """What a thing's own names stand for; None where it does not say so, as in a body."""
+        said = [
+            layer.entries["version"].value for layer in layers if isinstance(layer, Map) and "version" in layer.entries
+        ]
+        nearest_said = said[-1] if said and name is not None else None
+        version = None
+        if isinstance(nearest_said, Scalar) and isinstance(nearest_said.value, str):
+            version = fill(nearest_said.value, nearest_said.mark, self.names, self.findings)
+        return {word: version if word == "version" else name for word in wanted}
 
     def _spare(self, layers: list[Node], shape: Shape, thing: Shape) -> None:
         """Without the bodies and hosts around it, what this one misses is not known to be missing."""

@@ -21,9 +21,11 @@ Names = Mapping[str, str | None]
 
 
 def replace(node: Node, shape: Shape, names: Names, findings: Findings) -> Node:
-    """The node with its names replaced. What lies inside virtual hosts is left for their turn (`<host>`)."""
+    """The node with its names replaced. Things that bring names of their own (`<host>`) wait for their turn."""
     if shape.literal and not (isinstance(node, Map) and is_marked(node.entries)):  # a secret's path is no content
         return node
+    if shape.names and shape.things is None:
+        names = {**names, **dict.fromkeys(shape.names)}
     match node:
         case Scalar(mark=mark, value=str(text)):
             filled = fill(text, mark, names, findings)
@@ -44,7 +46,7 @@ def _entries(entries: Mapping[Key, Entry], shape: Shape, names: Names, findings:
         if new in replaced:
             findings.add(entry.mark, f"{new} stands here twice, first in line {replaced[new].mark.line}; take one out")
             continue
-        if shape.hosts or (lua and key == "lua"):
+        if (shape.names and shape.things is not None) or (lua and key == "lua"):
             replaced[new] = entry
         else:
             replaced[new] = Entry(entry.mark, replace(entry.value, shape.below(key), names, findings))

@@ -39,8 +39,11 @@ class Shape:
     """One of Prosody's scopes: any key that is no word of ours is an option."""
     literal: bool = False
     """Names in angle brackets stand for themselves."""
-    hosts: bool = False
-    """The things are virtual hosts: `<host>` is the name, a component without a dot a label before it."""
+    names: tuple[str, ...] = ()
+    """Names in angle brackets that hold below this place alone. Each of the `things` brings them: `host` and
+    `name` are its key, `version` is what it says of it. Elsewhere (`file` in `check`) they stay as they are."""
+    labels: bool = False
+    """The things are virtual hosts: the name of a component without a dot is a label before the host's."""
 
     @property
     def words(self) -> frozenset[str]:
@@ -71,7 +74,8 @@ _VIRTUAL_HOSTS = Shape(
         keys={"extends": NAMES, "lua": LITERAL, "components": _COMPONENTS},
         scope=True,
     ),
-    hosts=True,
+    names=("host",),
+    labels=True,
 )
 _PROSODY = Shape(
     model=Prosody,
