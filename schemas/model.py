@@ -137,7 +137,7 @@ class Modeller:
         if kind == "ours" and isinstance(node, Map) and mark == node.mark:
             self._findings.add_to_map(mark, str(complaint["ctx"]["text"]))
         elif kind == "ours":
-            self._findings.add(mark, str(complaint["ctx"]["text"]))
+            self._findings.add(mark, _as_written(str(complaint["ctx"]["text"]), node))
         elif kind == "extra_forbidden":
             close = nearest(key, shape.words)
             self._findings.add(mark, "unknown key; " + (f"write {close}" if close else _known(shape)))
@@ -210,6 +210,13 @@ def _expected(kind: str, complaint: Mapping[str, Any], node: Node, shape: Shape)
             hint = f"; write {instead.format(_plain(node.value))}"
         return f"expected {expected}, found {found}{hint}"
     return f"{str(complaint['msg'])[:1].lower()}{str(complaint['msg'])[1:]}, found {found}"
+
+
+def _as_written(text: str, node: Node) -> str:
+    """By the time a model sees the number 0.10 it is 0.1; what is to be written in quotes has its nought."""
+    if isinstance(node, Scalar) and isinstance(node.value, float):
+        return text.replace(str(node.value), node.written)
+    return text
 
 
 def _near(node: Node, complaint: Mapping[str, Any]) -> str:
