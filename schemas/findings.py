@@ -17,7 +17,12 @@ class Findings:
     _refused: set[Mark] = field(default_factory=set)
     _notation: set[tuple[Mark, str]] = field(default_factory=set)
     _of_maps: set[tuple[Mark, str]] = field(default_factory=set)
+    _notes: dict[tuple[Mark, str], None] = field(default_factory=dict)
     _whole: bool = True
+
+    def note(self, mark: Mark, text: str) -> None:
+        """Worth telling and no mistake: the commit stands."""
+        self._notes[mark, text] = None
 
     def add(self, mark: Mark, text: str) -> None:
         """A mistake that stands whatever else the commit says."""
@@ -62,6 +67,10 @@ class Findings:
     def certain(self) -> Iterable[tuple[Mark, str]]:
         """What stands whatever else is said elsewhere."""
         return [found for found, certain in self._found.items() if certain]
+
+    def notes(self) -> Iterable[tuple[Mark, str]]:
+        """What is no mistake."""
+        return self._notes
 
     def told(self) -> Iterable[tuple[Mark, str]]:
         """What is worth telling."""

@@ -6,8 +6,8 @@ that one does not hide another; what a broken file may have said is then not mis
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from schemas import check
 from schemas.combine import Combiner
@@ -17,7 +17,8 @@ from schemas.documents import Blob, Documents, Tree, near
 from schemas.errors import Mark, Mistake, SpecError
 from schemas.findings import Findings
 from schemas.model import Modeller
-from schemas.names import Names, gather, replace
+from schemas.names import Names, gather
+from schemas.names import replace as replace_names
 from schemas.nodes import Key, Map, Node, Ways
 from schemas.notation import quoted
 from schemas.shape import HOST, VALUE
@@ -58,9 +59,9 @@ def load(tree: Tree, name: str, facts: Facts) -> HostSpec:
         names = _names(layers, name, facts, findings)
         spec = _spec(tree, name, _combined(layers, names, findings), facts, findings)
     if findings:
-        raise SpecError(_mistakes(findings, documents))
+        raise SpecError(_placed(findings.told(), findings, documents))
     assert spec is not None  # the models are silent only when they stand
-    return spec
+    return replace(spec, notes=tuple(sorted(_placed(findings.notes(), findings, documents))))
 
 
 def _names(layers: list[Map], name: str, facts: Facts, findings: Findings) -> Names:
@@ -77,7 +78,7 @@ def _combined(layers: list[Map], names: Names, findings: Findings) -> tuple[Map,
     named: list[Node] = []
     for layer in layers:
         own = Map(layer.mark, {key: entry for key, entry in layer.entries.items() if key != "extends"})
-        named.append(replace(own, HOST, names, findings))
+        named.append(replace_names(own, HOST, names, findings))
     combined = combiner.combine(named, HOST)
     assert isinstance(combined, Map)  # maps over maps
     return combined, combiner
@@ -106,10 +107,10 @@ def _spec(tree: Tree, name: str, combined: tuple[Map, Combiner], facts: Facts, f
     return HostSpec(name=name, host=host, digest=digest, sources=sources, marks=modeller.marks)
 
 
-def _mistakes(findings: Findings, documents: Documents) -> Iterator[Mistake]:
-    """Each mistake with the way to it, as it is written in its own file."""
+def _placed(found: Iterable[tuple[Mark, str]], findings: Findings, documents: Documents) -> Iterator[Mistake]:
+    """Each with the way to it, as it is written in its own file."""
     ways: dict[str, Ways | None] = {}
-    for mark, text in findings.told():
+    for mark, text in found:
         if mark.file not in ways:
             document = documents[mark.file]
             ways[mark.file] = Ways(document.written) if document is not None else None

@@ -11,7 +11,7 @@ from schemas.desired.files import File
 from schemas.desired.prosody import Component, Prosody, VirtualHost
 from schemas.desired.texts import HostPath, Text
 from schemas.desired.values import Generated, HostFile, Lua, Model, Word
-from schemas.errors import Mark
+from schemas.errors import Mark, Mistake
 from schemas.plan import Policy
 
 
@@ -58,6 +58,8 @@ class HostSpec:
     Of a map or a list it is the place of its key, of anything else that of the value. An option stands right
     below its scope, as it is written.
     """
+    notes: tuple[Mistake, ...] = ()
+    """What is worth telling although nothing is wrong, in the order of the places."""
 
     def origin(self, *way: str | int) -> Mark | None:
         """Where this was said, or the nearest thing around it that was said anywhere."""
