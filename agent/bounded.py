@@ -1,8 +1,8 @@
-"""Load and render within limits of time and memory, in a child that is forked for it and thrown away.
+"""What others can make long or large, within limits of time and memory: in a child, forked for it and thrown away.
 
-A commit is written by people: a template may loop, a document may grow in memory. What is done for a commit
-therefore happens in a `Worker`; a fork has everything imported already and costs a few milliseconds, where a
-fresh interpreter would cost hundreds.
+A commit is written by people: a template may loop, a document may grow in memory. A server may accept and then say
+nothing. What is done for either happens in a `Worker`; a fork has everything imported already and costs a few
+milliseconds, where a fresh interpreter would cost hundreds.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ SECONDS = 10.0
 MEGABYTES = 256
 """Beyond what the agent had when it forked."""
 
+_LOOK_UP = 0.1
+"""Seconds between two calls of `between`."""
+
 _HEADER = struct.Struct("!Q")
 _PR_SET_PDEATHSIG = 1
 
@@ -53,10 +56,21 @@ def _apart(_: object, function: Callable[[], T]) -> T:
 
 
 class Worker:
-    """One forked child. `context` (say, a git tree) is inherited by the fork and handed to every function first."""
+    """One forked child. `context` (say, a git tree) is inherited by the fork and handed to every function first.
 
-    def __init__(self, context: object = None, *, seconds: float = SECONDS, megabytes: int = MEGABYTES) -> None:
+    `between` is called now and then while an answer is waited for, and may raise to end the waiting.
+    """
+
+    def __init__(
+        self,
+        context: object = None,
+        *,
+        seconds: float = SECONDS,
+        megabytes: int = MEGABYTES,
+        between: Callable[[], None] | None = None,
+    ) -> None:
         self._seconds, self._megabytes, self._left = seconds, megabytes, seconds
+        self._between = between
         here, there = os.pipe(), os.pipe()
         with _no_fork_warning():
             self._pid = os.fork()
@@ -73,6 +87,7 @@ class Worker:
         started = time.monotonic()
         try:
             _send(self._calls, pickle.dumps((function, arguments), pickle.HIGHEST_PROTOCOL))
+            self._await_answer(started + self._left)
             done, value = pickle.loads(_receive(self._answers, deadline=started + self._left))  # noqa: S301
         except (TimeoutError, EOFError, BrokenPipeError):
             timed_out = time.monotonic() - started >= self._left - 0.1
@@ -84,6 +99,13 @@ class Worker:
             raise value
         result: T = value
         return result
+
+    def _await_answer(self, deadline: float) -> None:
+        """Return when the child answers or ends, or its time is over. Raises what `between` raises."""
+        poll = select.poll()
+        poll.register(self._answers, select.POLLIN)
+        while self._between is not None and time.monotonic() < deadline and not poll.poll(_LOOK_UP * 1000):
+            self._between()
 
     def close(self) -> None:
         """End the child, whatever it is doing."""
@@ -116,7 +138,7 @@ def _serve(calls: int, answers: int, context: object, *, seconds: float, megabyt
     try:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, signal.SIG_IGN)  # Ctrl-C is for the parent; to die of it would look like a limit
         gc.disable()  # the child lives for moments, and a collection would copy every page it shares
         limit = _data_size() + megabytes * 2**20
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

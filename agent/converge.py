@@ -61,6 +61,9 @@ class Interrupted(AgentError):
 
     reason = "Interrupted"
 
+    def __init__(self) -> None:
+        super().__init__("the pass: ended between two steps; the next one finishes it")
+
 
 class PassFailed(AgentError):
     """Prosody's configuration, code or service could not be brought to what this input wants."""
@@ -232,7 +235,7 @@ def _apply(house: House, change: Change, memory: _Pass, revision: str) -> bool:
 def _heed(house: House) -> None:
     """End the pass here when the agent is asked to end."""
     if house.stopping():
-        raise Interrupted("the pass: ended between two steps; the next one finishes it")
+        raise Interrupted
 
 
 def _perform(house: House, actions: tuple[Action, ...]) -> None:

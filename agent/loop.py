@@ -15,7 +15,7 @@ from agent import keys, log, notify, site, version
 from agent.atomic import Copy
 from agent.bounded import apart
 from agent.control import Request, Server
-from agent.converge import House
+from agent.converge import House, Interrupted
 from agent.engine import Engine
 from agent.events import LOG, Events
 from agent.host import LocalHost
@@ -164,12 +164,18 @@ def _engine(settings: Settings, config: Path) -> Iterator[tuple[Engine, Watch]]:
             renderer=renderer,
             stopping=watch.stopping,
         )
-        source = Source.from_settings(settings)
+        source = Source.from_settings(settings, between=partial(_heed, watch))
         source.open()
         reader = CommitReader(name=settings.host, facts=facts, may_write=place.may_write, may_read=place.may_read)
         anchor = Anchor(config.parent / "accepted")
         passes = Passes(house, source, anchor, reader.read)
         yield Engine(settings, house, source, anchor, passes, kept, prosody_user=place.user), watch
+
+
+def _heed(watch: Watch) -> None:
+    """End a fetch when the agent is asked to end."""
+    if watch.stopping():
+        raise Interrupted
 
 
 def _host(place: site.Place, state: State, kept: Kept, events: Events) -> LocalHost:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import releases
+import sshd as real_sshd
 from repositories import GitRepository
 from users import User
 
@@ -77,6 +78,13 @@ def git_repo(home: Path) -> Callable[[], GitRepository]:
         return GitRepository(place)
 
     return make
+
+
+@pytest.fixture
+def sshd(home: Path, free_port: Callable[[], int]) -> Iterator[real_sshd.Sshd]:
+    """Debian's sshd as this user; it lets in nobody but the key's owner."""
+    with real_sshd.serving(home / "ssh", free_port()) as serving:
+        yield serving
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -184,6 +184,13 @@ class Mirror:
             raise MirrorDamaged(f"{self.path}: it could not be copied to {self.bundle.path} ({error})") from None
         return True
 
+    def sweep(self) -> None:
+        """Remove what a fetch that was ended left half done: it may be as large as the repository."""
+        for path in self.path.joinpath("objects", "pack").glob("*"):
+            if path.suffix not in (".pack", ".idx"):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
     def note_packs(self) -> None:
         """Remember the packs and their sizes after a fetch. Raises MirrorDamaged."""
         with self._damage("the list of its packs"):
@@ -197,6 +204,7 @@ class Mirror:
     def _open(self, *, checking: bool = True) -> pygit2.Repository:
         try:
             repository = pygit2.Repository(os.fspath(self.path), RepositoryOpenFlag.NO_SEARCH)
+            self.sweep()
             self.note_packs()
             if checking:
                 self._check_seals()

@@ -3,26 +3,72 @@
 from __future__ import annotations
 
 import os
-import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import pygit2
 from pygit2.enums import CredentialType
 
 from agent.address import Address, Transport
 from agent.settings import check_key_file
+from agent.source.mirror import MirrorDamaged
 from schemas.errors import AgentError, SettingsError, SourceRefused, Temporary
 from schemas.secret import Secret
 
 CONNECT_SECONDS, SILENCE_SECONDS = 10.0, 30.0
+MEGABYTES = 512
+"""What one fetch may take of memory: the index of a million objects, and the largest one twice."""
+
+
+class Offered(NamedTuple):
+    """What the other side has: the branch's tip, whose history is in the mirror now; None for no such branch."""
+
+    tip: str | None
+    is_empty: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """One fetch of one branch into a ref of our own: no tags, no other ref, and nothing of the remote's settings."""
+
+    repository: pygit2.Repository
+    address: Address
+    branch: str
+    ref: str
+    is_here: Callable[[str], bool]
+    """Whether this tip was fetched already."""
+    credentials: Credentials
+    secrets: tuple[Secret | None, ...]
+
+    def run(self) -> Offered:
+        """Blocks as long as the server likes, so it is run in a `Worker`.
+
+        Raises Temporary, SourceRefused and MirrorDamaged.
+        """
+        try:
+            remote = self.repository.remotes.create_anonymous(self.address.url)
+            proxy: Literal[True] | None = True if self.address.transport is Transport.HTTPS else None
+            heads = remote.list_heads(callbacks=self.credentials, proxy=proxy)
+            offered = {head.name: str(head.oid) for head in heads}
+            tip = offered.get(f"refs/heads/{self.branch}")
+            if tip is None or self.is_here(tip):
+                return Offered(tip, not offered)
+            remote.fetch([f"+refs/heads/{self.branch}:{self.ref}"], callbacks=self.credentials, proxy=proxy)
+            return Offered(str(self.repository.references[self.ref].target), is_empty=False)
+        except MirrorDamaged:
+            raise
+        except Exception as error:  # what libgit2 raises, and what it carries out of our callbacks
+            raise explain(self.address, error, secrets=self.secrets) from None
 
 
 class Credentials(pygit2.RemoteCallbacks):
     """What one fetch may show to the other side, and what it believes of it. Each credential is offered once."""
 
-    def __init__(self, address: Address, *, ssh_key: Path | None, password: Secret | None, deadline: float) -> None:
+    def __init__(self, address: Address, *, ssh_key: Path | None, password: Secret | None) -> None:
         super().__init__()
-        self._address, self._ssh_key, self._password, self._deadline = address, ssh_key, password, deadline
+        self._address, self._ssh_key, self._password = address, ssh_key, password
         self._offered = False
 
     def credentials(
@@ -43,11 +89,6 @@ class Credentials(pygit2.RemoteCallbacks):
     def certificate_check(self, certificate: None, valid: bool, host: bytes) -> bool:
         """Strictly what known_hosts or the TLS library says: without this, pygit2 believes every ssh server."""
         return valid
-
-    def transfer_progress(self, stats: object) -> None:
-        """A server that sends a byte now and then must not hold the agent for ever."""
-        if time.monotonic() > self._deadline:
-            raise TimeoutError("the whole fetch took too long")
 
 
 class _Refused(Exception):
@@ -101,7 +142,6 @@ _ADVICE: tuple[tuple[str, type[AgentError], str], ...] = (
     ("resolve", Temporary, "its name is not known; look at the DNS and at `repository`"),
     ("timed out", Temporary, "it does not answer; look at the network and at the server"),
     ("timeout", Temporary, "it does not answer; look at the network and at the server"),
-    ("too long", Temporary, "the whole fetch took too long; look at the network and at the repository's size"),
     ("connect", Temporary, "it cannot be reached; look at the network and at the server"),
 )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -14,13 +13,21 @@ from pygit2.enums import RepositoryOpenFlag
 
 from agent import durable
 from agent.address import Address, Transport, parse_address
+from agent.bounded import TooDear, Worker
 from agent.settings import Settings, check_key_file
 from agent.source.carry import carry
 from agent.source.mirror import ACCEPTED, FETCHED, GIT_TROUBLE, GOOD, Mirror, MirrorDamaged, isolate
-from agent.source.remote import Credentials, believe_known_hosts, explain, read_token, set_time_limits
+from agent.source.remote import (
+    MEGABYTES,
+    Credentials,
+    Errand,
+    believe_known_hosts,
+    explain,
+    read_token,
+    set_time_limits,
+)
 from agent.source.tree import Entry, Tree
 from schemas.errors import AgentError, HistoryRewritten, SettingsError, SourceRefused, Temporary
-from schemas.secret import Secret
 
 FETCH_SECONDS = 120.0
 
@@ -40,18 +47,23 @@ class Source:
         known_hosts: Path | None = None,
         token_file: Path | None = None,
         timeout: float = FETCH_SECONDS,
+        between: Callable[[], None] | None = None,
     ) -> None:
-        """`repository` as the settings have it; `timeout` (seconds) is for one whole fetch. Nothing is opened yet."""
+        """`repository` as the settings have it; `timeout` (seconds) is for one whole fetch. Nothing is opened yet.
+
+        `between` is called now and then while a server is waited for, and may raise to end the waiting.
+        """
         self.address: Address = parse_address(repository)
         self._branch, self._state_dir, self._timeout = branch, state_dir, timeout
         self._ssh_key, self._known_hosts, self._token_file = ssh_key, known_hosts, token_file
         self._mirror = Mirror(state_dir)
+        self._between = between
         self._process = os.getpid()
         self._notices: list[str] = []
         isolate()
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Source:
+    def from_settings(cls, settings: Settings, *, between: Callable[[], None] | None = None) -> Source:
         """The source that the settings describe."""
         return cls(
             repository=settings.repository,
@@ -60,6 +72,7 @@ class Source:
             ssh_key=settings.ssh_key,
             known_hosts=settings.known_hosts,
             token_file=settings.token_file,
+            between=between,
         )
 
     def open(self) -> None:
@@ -134,46 +147,47 @@ class Source:
         self._mirror.set_ref(FETCHED, str(tip))
 
     def _download(self) -> str:
-        """Fetch the one branch into a ref of our own: no tags, no other ref, and nothing of the remote's settings."""
-        password = self.address.password
+        """In a child, which can be ended while a server keeps silent: libgit2 itself cannot be interrupted."""
         try:
-            if self._token_file is not None and self.address.transport is Transport.HTTPS:
-                password = read_token(self._token_file)
-            callbacks = self._prepare(password)
-            remote = self._mirror.open().remotes.create_anonymous(self.address.url)
-            proxy: Literal[True] | None = True if self.address.transport is Transport.HTTPS else None
-            offered = {head.name: str(head.oid) for head in remote.list_heads(callbacks=callbacks, proxy=proxy)}
-            tip = offered.get(f"refs/heads/{self._branch}")
-            if tip is None:
-                raise self._no_branch(is_empty=not offered)
-            if self._mirror.is_at(tip):
-                return tip
-            remote.fetch([f"+refs/heads/{self._branch}:{FETCHED}"], callbacks=callbacks, proxy=proxy)
+            errand = self._errand()
+            with Worker(errand, seconds=self._timeout, megabytes=MEGABYTES, between=self._between) as worker:
+                offered = worker.call(Errand.run)
         except SettingsError as error:
             raise Temporary(str(error)) from None  # a key was loosened while we ran: the last good state goes on
-        except (AgentError, MirrorDamaged):
-            raise
-        except Exception as error:  # what libgit2 raises, and what it carries out of our callbacks
+        except TooDear as error:
+            raise Temporary(
+                f"{self.address}: the whole fetch {error}; look at the network and at the repository's size"
+            ) from None
+        except OSError as error:  # before the fetch began: no room for a file, or for another process
+            raise Temporary(f"{self.address}: cannot be fetched ({error.strerror}); make room on this host") from None
+        except (Temporary, SourceRefused):
             self._mirror.verify()  # what looks like the remote's fault may be ours
-            raise explain(self.address, error, secrets=(password, self.address.password)) from None
+            raise
+        finally:
+            self._mirror.sweep()
+        if offered.tip is None:
+            raise self._no_branch(is_empty=offered.is_empty)
         self._mirror.note_packs()
-        fetched = self._mirror.ref(FETCHED)
-        if fetched is None:
-            raise self._no_branch(is_empty=False)
-        return fetched
+        return offered.tip
 
-    def _prepare(self, password: Secret | None) -> Credentials:
+    def _errand(self) -> Errand:
         """Set what libgit2 keeps for the whole process, as this remote wants it. Raises SettingsError."""
+        password = self.address.password
+        if self._token_file is not None and self.address.transport is Transport.HTTPS:
+            password = read_token(self._token_file)
         set_time_limits(self._timeout)
         if self.address.transport is Transport.SSH:
             believe_known_hosts(self._known_hosts, self._state_dir)
             if self._ssh_key is not None:
                 check_key_file(self._ssh_key)
-        return Credentials(
-            self.address,
-            ssh_key=self._ssh_key,
-            password=password,
-            deadline=time.monotonic() + self._timeout,
+        return Errand(
+            repository=self._mirror.open(),
+            address=self.address,
+            branch=self._branch,
+            ref=FETCHED,
+            is_here=self._mirror.is_at,
+            credentials=Credentials(self.address, ssh_key=self._ssh_key, password=password),
+            secrets=(password, self.address.password),
         )
 
     def _no_branch(self, *, is_empty: bool) -> SourceRefused:
