@@ -28,19 +28,48 @@ Tree = Mapping[str, Blob]
 """Path → file of one commit. Blobs may be read as they are asked for; keys cost little."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """One file: as it is written (to tell of mistakes), and spelled out."""
 
     written: Map
     full: Map
+    has_names: bool
+    """Whether any text of it could hold a name in angle brackets; most have none, and are spared the search."""
+
+
+class Library:
+    """The files of one commit as documents: each is read once, however many hosts extend it."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self._read: dict[str, tuple[Document | None, Findings]] = {}
+
+    def read(self, file: str) -> tuple[Document | None, Findings]:
+        """A file that is there, and what is wrong with its notation; None when nothing of it can be used."""
+        if file not in self._read:
+            findings = Findings()
+            self._read[file] = self._parsed(file, findings), findings
+        return self._read[file]
+
+    def _parsed(self, file: str, findings: Findings) -> Document | None:
+        blob = self.tree[file]
+        if blob.link:
+            findings.break_off(Mark(file), "the file is a symbolic link; put the file itself here")
+            return None
+        written = parse(file, blob.data, findings)
+        full = spell_out(written, HOST) if written is not None else None
+        if written is None or not isinstance(full, Map):
+            return None
+        escapes = b"\\" in blob.data  # "\x3c" is a < too
+        return Document(written=written, full=full, has_names=escapes or b"<" in blob.data)
 
 
 class Documents:
-    """Reads files on the way, each once, with all their mistakes."""
+    """The files behind one host, with all their mistakes."""
 
-    def __init__(self, tree: Tree, findings: Findings) -> None:
-        self._tree = tree
+    def __init__(self, library: Library, findings: Findings) -> None:
+        self._library = library
         self._findings = findings
         self._read: dict[str, Document] = {}
         self._said: dict[tuple[str, str], Mark] = {}  # who extends what, and where it says so
@@ -48,25 +77,18 @@ class Documents:
     def __getitem__(self, file: str) -> Document | None:
         return self._read.get(file)
 
-    def layers(self, file: str) -> list[Map]:
+    def layers(self, file: str) -> list[Document]:
         """All documents behind this one and itself, the nearest last."""
         order = linearize([file], self._parents, self._on_cycle)
-        return [self._read[name].full for name in order if name in self._read]
+        return [self._read[name] for name in order if name in self._read]
 
     def _parents(self, file: str) -> Iterable[str]:
-        blob = self._tree[file]
-        written = None
-        if blob.link:
-            self._findings.break_off(Mark(file), "the file is a symbolic link; put the file itself here")
-        else:
-            written = parse(file, blob.data, self._findings)
-        if written is None:
+        document, findings = self._library.read(file)
+        self._findings.include(findings)
+        if document is None:
             return ()
-        full = spell_out(written, HOST)
-        if not isinstance(full, Map):
-            return ()
-        self._read[file] = Document(written, full)
-        entry = full.entries.get("extends")
+        self._read[file] = document
+        entry = document.full.entries.get("extends")
         return [] if entry is None else list(self._named(file, entry.value))
 
     def _named(self, file: str, extends: Node) -> Iterable[str]:
@@ -79,9 +101,9 @@ class Documents:
                     item.mark,
                     f"expected a path from the repository's root on and without .., found {quoted(name)}",
                 )
-            elif name not in self._tree:
+            elif name not in self._library.tree:
                 self._findings.break_off(
-                    item.mark, f"there is no file {quoted(name)} in the repository; {near(name, self._tree)}"
+                    item.mark, f"there is no file {quoted(name)} in the repository; {near(name, self._library.tree)}"
                 )
             else:
                 self._said.setdefault((file, name), item.mark)

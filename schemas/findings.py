@@ -57,6 +57,15 @@ class Findings:
         self._of_maps.add((mark, text))
         self.miss(mark, text)
 
+    def include(self, other: Findings) -> None:
+        """All that another has found."""
+        self._found |= other._found
+        self._notes |= other._notes
+        self._refused |= other._refused
+        self._notation |= other._notation
+        self._of_maps |= other._of_maps
+        self._whole &= other._whole
+
     def is_of_map(self, mark: Mark, text: str) -> bool:
         """Whether this was said of a map and not of its first key."""
         return (mark, text) in self._of_maps

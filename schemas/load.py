@@ -13,7 +13,7 @@ from schemas import check
 from schemas.combine import Combiner
 from schemas.desired import Host, HostSpec
 from schemas.digest import digest_of
-from schemas.documents import Blob, Documents, Tree, near
+from schemas.documents import Blob, Document, Documents, Library, Tree, near
 from schemas.errors import Mark, Mistake, SpecError
 from schemas.findings import Findings
 from schemas.model import Modeller
@@ -24,7 +24,7 @@ from schemas.notation import quoted
 from schemas.shape import HOST, VALUE
 from schemas.sources import gather_sources
 
-__all__ = ["Blob", "Facts", "Tree", "host_names", "load"]
+__all__ = ["Blob", "Facts", "Library", "Tree", "host_names", "load"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +43,11 @@ def host_names(tree: Tree) -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(".yaml") for name in files if "/" not in name))
 
 
-def load(tree: Tree, name: str, facts: Facts) -> HostSpec:
-    """Everything that git says about this host. Raises SpecError with all mistakes."""
+def load(tree: Tree, name: str, facts: Facts, library: Library | None = None) -> HostSpec:
+    """Everything that git says about this host. Raises SpecError with all mistakes.
+
+    Whoever loads several hosts of one tree hands a `library` of it to each, so that shared files are parsed once.
+    """
     findings = Findings()
     file = f"hosts/{name}.yaml"
     if file not in tree:
@@ -52,7 +55,7 @@ def load(tree: Tree, name: str, facts: Facts) -> HostSpec:
         raise SpecError(
             [Mistake(mark=Mark(file), text=f"there is no such file in the repository; {near(file, hosts)}")]
         )
-    documents = Documents(tree, findings)
+    documents = Documents(library or Library(tree), findings)
     layers = documents.layers(file)
     spec = None
     if layers:
@@ -64,21 +67,21 @@ def load(tree: Tree, name: str, facts: Facts) -> HostSpec:
     return replace(spec, notes=tuple(sorted(_placed(findings.notes(), findings, documents))))
 
 
-def _names(layers: list[Map], name: str, facts: Facts, findings: Findings) -> Names:
+def _names(layers: list[Document], name: str, facts: Facts, findings: Findings) -> Names:
     """All names that the host's texts may use."""
     given = {"fqdn": facts.fqdn or name, "home": facts.home, "user": facts.user}
-    said = [layer.entries["vars"].value for layer in layers if "vars" in layer.entries]
+    said = [layer.full.entries["vars"].value for layer in layers if "vars" in layer.full.entries]
     written: Node | None = Combiner(names={}, findings=Findings()).combine(said, VALUE)
     return gather(written, given, findings)
 
 
-def _combined(layers: list[Map], names: Names, findings: Findings) -> tuple[Map, Combiner]:
+def _combined(layers: list[Document], names: Names, findings: Findings) -> tuple[Map, Combiner]:
     """One document out of all layers."""
     combiner = Combiner(names=names, findings=findings)
     named: list[Node] = []
     for layer in layers:
-        own = Map(layer.mark, {key: entry for key, entry in layer.entries.items() if key != "extends"})
-        named.append(replace_names(own, HOST, names, findings))
+        own = Map(layer.full.mark, {key: entry for key, entry in layer.full.entries.items() if key != "extends"})
+        named.append(replace_names(own, HOST, names, findings) if layer.has_names else own)
     combined = combiner.combine(named, HOST)
     assert isinstance(combined, Map)  # maps over maps
     return combined, combiner
