@@ -73,6 +73,11 @@ class Findings:
     def __bool__(self) -> bool:
         return bool(self._found)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every file could be read to its end."""
+        return self._whole
+
     def certain(self) -> Iterable[tuple[Mark, str]]:
         """What stands whatever else is said elsewhere."""
         return [found for found, certain in self._found.items() if certain]
