@@ -166,7 +166,13 @@ def _engine(settings: Settings, config: Path) -> Iterator[tuple[Engine, Watch]]:
         )
         source = Source.from_settings(settings, between=partial(_heed, watch))
         source.open()
-        reader = CommitReader(name=settings.host, facts=facts, may_write=place.may_write, may_read=place.may_read)
+        reader = CommitReader(
+            name=settings.host,
+            facts=facts,
+            may_write=place.may_write,
+            may_read=place.may_read,
+            may_look_again=place.may_look_again,
+        )
         anchor = Anchor(config.parent / "accepted")
         passes = Passes(house, source, anchor, reader.read)
         yield Engine(settings, house, source, anchor, passes, kept, prosody_user=place.user), watch

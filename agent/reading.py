@@ -12,7 +12,7 @@ from agent.bounded import TooDear, Worker
 from reconcilers import render
 from reconcilers.ports import placeholder_ports
 from reconcilers.secrets import referenced
-from schemas.desired import HostFile, HostSpec
+from schemas.desired import File, HostFile, HostSpec
 from schemas.errors import Mark, Mistake, SpecError
 from schemas.load import Blob, Facts, Tree, load
 
@@ -22,6 +22,8 @@ _MOST_ANSWERS = 1000
 
 Judge = Callable[[PurePosixPath], str]
 """Why a push may not touch this path; empty when it may."""
+ModeJudge = Callable[[File], str]
+"""Why the agent could not look again at what it writes with this mode; empty when it can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,7 @@ class Reader:
     facts: Facts
     may_write: Judge | None = None
     may_read: Judge | None = None
+    may_look_again: ModeJudge | None = None
 
     def read(self, tree: Tree) -> HostSpec:
         """Raises SpecError with every mistake."""
@@ -45,6 +48,7 @@ class Reader:
         except TooDear as error:
             raise _too_dear(at_work_on, error) from None
         mistakes += _beyond_the_fence(spec, self.may_write, self.may_read)
+        mistakes += _out_of_sight(spec, self.may_look_again)
         if mistakes:
             raise SpecError(mistakes)
         return spec
@@ -142,6 +146,12 @@ def _beyond_the_fence(spec: HostSpec, may_write: Judge | None, may_read: Judge |
     for way, ref in referenced(spec):
         if may_read and isinstance(ref, HostFile) and (why := may_read(PurePosixPath(ref.host_file))):
             yield _closed(spec, way, f"a push may not read {ref.host_file}: {why}")
+
+
+def _out_of_sight(spec: HostSpec, may_look_again: ModeJudge | None) -> Iterator[Mistake]:
+    for path, entry in spec.host.files.items():
+        if may_look_again and (why := may_look_again(entry)):
+            yield _closed(spec, ("files", path, "mode"), why)
 
 
 def _closed(spec: HostSpec, way: tuple[str | int, ...], text: str) -> Mistake:

@@ -18,6 +18,7 @@ from agent.fence import Fence
 from agent.settings import Settings
 from reconcilers.contract import Apart, Paths, Reader, Site
 from reconcilers.profiles import local
+from schemas.desired import File
 from schemas.errors import SettingsError
 from schemas.load import Facts
 
@@ -54,6 +55,7 @@ class Place:
         self._fqdn = settings.host
         self._home = PurePosixPath(settings.home)
         self._key = digest_key
+        self._age_key = PurePosixPath(settings.age_key)
         self._user = _prosody_user(settings.home)
         own = tuple(_closed(settings, config))
         self._fence = Fence(open=(self._home,), closed=own)
@@ -85,6 +87,16 @@ class Place:
             return f"the agent runs as root, so only {self._home} is open to reading; put the secret below it"
         return self._closed_to(path)
 
+    def may_look_again(self, entry: File) -> str:
+        """Why the agent could not see again what it writes with this mode; empty when it can.
+
+        Root reads whatever the mode is. Anybody else would write it, and never know what lies there.
+        """
+        needed = 0o500 if entry.directory else 0o400
+        if os.geteuid() == 0 or entry.mode is None or int(entry.mode, 8) & needed == needed:
+            return ""
+        return f"the agent, not being root, could not look at it again; write a mode that includes {needed:04o}"
+
     def site(self, reader: Reader, render: Render, apart: Apart) -> Site:
         """The site as it is now."""
         owner = self._user or pwd.getpwuid(os.geteuid()).pw_name
@@ -93,6 +105,7 @@ class Place:
             fqdn=self._fqdn,
             home=self._home,
             paths=local.site_paths(self._home),
+            age_key=self._age_key,
             prosody=local.find_prosody(reader, self._candidates),
             user=self._user,
             owner=owner,

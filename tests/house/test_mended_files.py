@@ -73,3 +73,19 @@ def test_a_directory_becomes_a_file_in_one_pass(living: Place) -> None:
         assert not outcome["failures"], outcome
         assert (living.home / "site").is_file() == is_file
         assert living.reconcile()["result"] == "in_sync"
+
+
+def test_a_mode_that_shuts_the_agent_out_is_refused_unless_it_is_root(living: Place) -> None:
+    """What cannot be read back would be waited for without end; root's agent writes it, and a second pass is idle."""
+    entries = '  <home>/shut: {content: a, mode: "0240"}\n  <home>/in: {directory: true, mode: "0311"}\n'
+    living.push(document=DOCUMENT + entries)
+    outcome = living.reconcile()
+    if os.geteuid() == 0:
+        assert (outcome["result"], living.reconcile()["result"]) == ("changed", "in_sync")
+        assert (living.home / "shut").stat().st_mode & 0o7777 == 0o240
+        return
+    assert outcome["result"] == "invalid"
+    assert not (living.home / "shut").exists()
+    told = repr(living.told("commit.refused"))
+    assert f"{living.home}/shut.mode: the agent, not being root, could not look at it again" in told
+    assert "includes 0400" in told and "includes 0500" in told
