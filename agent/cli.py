@@ -12,18 +12,18 @@ import json
 import os
 import sys
 
-from agent import ask, verbs, where
+from agent import ask, where
 from agent.progress import Progress
+from agent.words import read_plain
 
 TYPE_CHECKING = False  # see agent/ask.py
 if TYPE_CHECKING:
-    from argparse import Namespace
     from collections.abc import Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
     from agent.settings import Settings
-    from agent.state.view import View
+    from agent.words import Words
     from schemas.errors import AgentError
 
 INTERRUPTED = 130
@@ -40,7 +40,7 @@ _REFUSED = 77
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the words say. The answer is the exit code; nothing is raised but SystemExit by a word too many."""
-    words = verbs.parse(sys.argv[1:] if arguments is None else arguments)
+    words = _understood(sys.argv[1:] if arguments is None else arguments)
     try:
         return _carry_out(words)
     except KeyboardInterrupt:
@@ -50,12 +50,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return NOT_READ
 
 
+def _understood(arguments: Sequence[str]) -> Words:
+    if (words := read_plain(arguments)) is not None:
+        return words
+    from agent import verbs
+
+    return verbs.parse(arguments)
+
+
 def _drop_output() -> None:
     """What could not be written is given up, or the interpreter fails once more when it flushes."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-def _carry_out(words: Namespace) -> int:
+def _carry_out(words: Words) -> int:
     try:
         code = _VERBS[words.verb](words)
         if sys.stdout is not None:
@@ -76,14 +84,14 @@ def _carry_out(words: Namespace) -> int:
         raise
 
 
-def _complain_of(words: Namespace, error: AgentError) -> int:
+def _complain_of(words: Words, error: AgentError) -> int:
     from agent.control import exit_code
     from agent.log import redact
 
     return _complain(words, error.reason, redact(str(error)), exit_code(error))
 
 
-def _complain(words: Namespace, reason: str, message: str, code: int) -> int:
+def _complain(words: Words, reason: str, message: str, code: int) -> int:
     from agent.printable import escape_lines
 
     if words.output == "json":
@@ -96,38 +104,38 @@ def _complain(words: Namespace, reason: str, message: str, code: int) -> int:
 # --- verbs that the agent answers -----------------------------------------------------------------------------
 
 
-def _reconcile(words: Namespace) -> int:
+def _reconcile(words: Words) -> int:
     answer = _agent_or_self(words, "reconcile", {"full": words.full})
     _print(words, answer)
     return reconcile_code(answer, detailed=words.detailed_exitcode)
 
 
-def _plan(words: Namespace) -> int:
+def _plan(words: Words) -> int:
     answer = _agent_or_self(words, "plan", {})
     _print(words, answer)
     return 2 if words.detailed_exitcode and not answer["in_sync"] else 0
 
 
-def _confirm(words: Namespace) -> int:
+def _confirm(words: Words) -> int:
     return _with_outcome(words, _agent_or_self(words, "confirm", {}))
 
 
-def _accept(words: Namespace) -> int:
+def _accept(words: Words) -> int:
     return _with_outcome(words, _agent_or_self(words, "accept", {"revision": words.revision}))
 
 
-def _suspend(words: Namespace) -> int:
+def _suspend(words: Words) -> int:
     arguments = {"reason": " ".join(words.reason), "seconds": words.seconds, "by": _user()}
     _print(words, _agent_or_self(words, "suspend", arguments))
     return 0
 
 
-def _resume(words: Namespace) -> int:
+def _resume(words: Words) -> int:
     _print(words, _agent_or_self(words, "resume", {}))
     return 0
 
 
-def _with_outcome(words: Namespace, answer: Mapping[str, Any]) -> int:
+def _with_outcome(words: Words, answer: Mapping[str, Any]) -> int:
     _print(words, answer)
     return reconcile_code(answer["outcome"], detailed=False) if "outcome" in answer else 0
 
@@ -143,90 +151,52 @@ def reconcile_code(outcome: Mapping[str, Any], *, detailed: bool) -> int:
     return code if detailed else int(bool(code & 4))
 
 
-def _agent_or_self(words: Namespace, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _agent_or_self(words: Words, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The running agent's answer; where none runs, that of an engine which lives for this one verb."""
     control_socket, _ = where.control_socket_of(_config(words))
     with Progress() as progress:
         try:
             return ask.ask(control_socket, verb, arguments, progress.say)
         except ask.NoAgent:
-            from agent import log, loop
+            from agent import alone
 
-            settings = _settings(words)
-            log.configure(settings.log.format, settings.log.level)
-            with loop.single(settings, _config_path(words)) as engine:
-                return engine.answer(verb, arguments, progress.say)
+            return alone.answer(_settings(words), _config_path(words), verb, arguments, progress.say)
 
 
 # --- verbs that only look: a busy agent need not be waited for ------------------------------------------------
 
 
-def _status(words: Namespace) -> int:
+def _status(words: Words) -> int:
     answer = _agent_or_view(words, "status", {})
     pid = ask.running(where.control_socket_of(_config(words))[0])
     _print(words, {**answer, "agent": {"running": pid is not None, "pid": pid}})
     return 0
 
 
-def _drift(words: Namespace) -> int:
+def _drift(words: Words) -> int:
     _print(words, _agent_or_view(words, "drift", {}))
     return 0
 
 
-def _history(words: Namespace) -> int:
+def _history(words: Words) -> int:
     _print(words, _agent_or_view(words, "history", {"limit": words.limit}))
     return 0
 
 
-def _agent_or_view(words: Namespace, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _agent_or_view(words: Words, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     control_socket, state_dir = where.control_socket_of(_config(words))
     try:
         return ask.ask(control_socket, verb, arguments, lambda _: None, patience=_PATIENCE)
     except (ask.NoAgent, ask.NoPatience):
-        from pathlib import Path
+        from agent import alone
 
-        from agent.state import State
-
-        settings = _settings(words)
-        view = State.peek(Path(state_dir))
-        if view is None:
-            return _nothing_yet(verb, settings)
-        with view:
-            return _seen(verb, arguments, settings, view)
-
-
-def _seen(verb: str, arguments: Mapping[str, Any], settings: Settings, view: View) -> dict[str, Any]:
-    from agent import answers
-
-    if verb == "status":
-        return answers.status(settings, view, None)
-    return answers.drift(view) if verb == "drift" else answers.history(view, arguments["limit"])
-
-
-def _nothing_yet(verb: str, settings: Settings) -> dict[str, Any]:
-    """The answer where no agent has ever run."""
-    if verb != "status":
-        return {verb: []}
-    revisions = dict.fromkeys(("attempted", "accepted", "applied", "good", "rejected"))
-    condition = {"type": "Ready", "status": "Unknown", "reason": "NoState", "message": "no agent has run here yet"}
-    return {
-        "host": settings.host,
-        "profile": settings.profile,
-        "repository": str(settings.address),
-        "branch": settings.branch,
-        **revisions,
-        "sync": "Unknown",
-        "health": "Unknown",
-        "suspended": None,
-        "conditions": [condition],
-        "last": None,
-    }
+        return alone.look(_settings(words), state_dir, verb, arguments)
 
 
 # --- verbs of their own ---------------------------------------------------------------------------------------
 
 
-def _run(words: Namespace) -> int:
+def _run(words: Words) -> int:
     from agent import log
 
     log.configure()
@@ -237,7 +207,7 @@ def _run(words: Namespace) -> int:
     return loop.serve(settings, _config_path(words))
 
 
-def _validate(words: Namespace) -> int:
+def _validate(words: Words) -> int:
     from agent.validate import validate
 
     mistakes = validate(words.directory, words.host)
@@ -253,7 +223,7 @@ def _validate(words: Namespace) -> int:
     return 1 if mistakes else 0
 
 
-def _kept(words: Namespace) -> int:
+def _kept(words: Words) -> int:
     if words.deed == "restore":
         _print(words, _agent_or_self(words, "restore", {"id": words.id}))
         return 0
@@ -274,7 +244,7 @@ def _kept(words: Namespace) -> int:
     return 0
 
 
-def _version(words: Namespace) -> int:
+def _version(words: Words) -> int:
     from agent.version import VERSION
 
     if words.output == "json":
@@ -304,17 +274,17 @@ _VERBS = {
 # --- settings and output --------------------------------------------------------------------------------------
 
 
-def _config(words: Namespace) -> str:
+def _config(words: Words) -> str:
     return words.config or where.default_config()
 
 
-def _config_path(words: Namespace) -> Path:
+def _config_path(words: Words) -> Path:
     from pathlib import Path
 
     return Path(_config(words)).absolute()
 
 
-def _settings(words: Namespace) -> Settings:
+def _settings(words: Words) -> Settings:
     from agent.settings import load_settings
 
     return load_settings(_config(words))
@@ -332,7 +302,7 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def _print(words: Namespace, answer: Mapping[str, Any]) -> None:
+def _print(words: Words, answer: Mapping[str, Any]) -> None:
     if words.output == "json":
         _print_json(answer)
         return
