@@ -40,11 +40,8 @@ class Fence:
             return f"{path!s}: this is no plain absolute path; write it from / and without `..`"
         if self._prefix(path) is None:
             return f"{path}: this place is not open to the agent; choose one that is"
-        real = self.real(path)
-        for closed in self.closed:
-            if path.is_relative_to(closed) or real.is_relative_to(closed):
-                return f"{path}: {closed} is closed to the agent; choose another place"
-        return ""
+        closed = self.holder(path, frozenset(self.closed))
+        return f"{path}: {closed} is closed to the agent; choose another place" if closed else ""
 
     def check(self, path: PurePosixPath) -> None:
         """Raises ActionFailed with the refusal."""
@@ -57,6 +54,14 @@ class Fence:
         if prefix is None:
             return path
         return self._roots[prefix] / path.relative_to(prefix)
+
+    def holder(self, path: PurePosixPath, places: frozenset[PurePosixPath]) -> PurePosixPath | None:
+        """Which of these is the path or holds it, as it is named or where it really lies; None for none of them."""
+        for way in dict.fromkeys((path, self.real(path))):
+            for above in (way, *way.parents):
+                if above in places:
+                    return above
+        return None
 
     def _prefix(self, path: PurePosixPath) -> PurePosixPath | None:
         """The longest opened prefix of `path`."""

@@ -59,7 +59,7 @@ class Place:
         self._user = _prosody_user(settings.home)
         own = tuple(_closed(settings, config))
         self._fence = Fence(open=(self._home,), closed=own)
-        self._closed = (*own, *_prosodys(local.site_paths(self._home)))
+        self._closed = frozenset((*own, *_prosodys(local.site_paths(self._home))))
         self._candidates = _candidates()
 
     @property
@@ -122,11 +122,8 @@ class Place:
         return hmac.digest(self._key, data, hashlib.sha256).hex()
 
     def _closed_to(self, path: PurePosixPath) -> str:
-        real = self._fence.real(path)  # neither hands nor eyes follow a link below the home
-        for closed in self._closed:
-            if path.is_relative_to(closed) or real.is_relative_to(closed):
-                return f"{closed} is closed; choose another path"
-        return ""
+        closed = self._fence.holder(path, self._closed)  # neither hands nor eyes follow a link below the home
+        return f"{closed} is closed; choose another path" if closed else ""
 
 
 def _closed(settings: Settings, config: Path) -> Iterator[PurePosixPath]:
