@@ -79,6 +79,7 @@ class Worker:
         os.close(there[0])
         os.close(here[1])
         self._answers, self._calls = here[0], there[1]
+        reap()
 
     def call(self, function: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401
         """`function(context, *arguments)` in the child. Raises what it raises, and TooDear over a limit."""
@@ -108,14 +109,14 @@ class Worker:
             self._between()
 
     def close(self) -> None:
-        """End the child, whatever it is doing."""
+        """End the child, whatever it is doing. The kernel takes some milliseconds for its memory: see `reap`."""
         if self._pid == 0:
             return
         os.close(self._calls)
         os.close(self._answers)
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
+        _ended.add(self._pid)
         self._pid = 0
 
     def __enter__(self) -> Worker:
@@ -123,6 +124,17 @@ class Worker:
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.close()
+
+
+_ended: set[int] = set()
+"""Children that were told to end, and have not been waited for."""
+
+
+def reap(*, wait: bool = False) -> None:
+    """Take leave of the children that have ended; with `wait`, of all that were told to end."""
+    for pid in tuple(_ended):
+        if os.waitpid(pid, 0 if wait else os.WNOHANG)[0]:
+            _ended.discard(pid)
 
 
 @contextlib.contextmanager

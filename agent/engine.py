@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from agent import answers, version
+from agent.bounded import reap
 from agent.converge import House
 from agent.events import LOG
 from agent.kept import Kept
@@ -83,7 +84,8 @@ class Engine:
         return self.last
 
     def rest(self) -> None:
-        """What may wait until a pass is over: let accepted and good outlive the mirror."""
+        """What may wait until a pass is over: let accepted and good outlive the mirror, take leave of children."""
+        reap(wait=True)
         try:
             self.source.save()
         except Exception as error:  # whatever it is, the next pass tries again; the agent goes on
