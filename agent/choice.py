@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent.source import Source
+from agent.source import Source, Tree
 from agent.state import Anchor, State
 from agent.telling import Telling
 from schemas.desired import HostSpec
 from schemas.errors import AgentError, SourceRefused, SpecError, Temporary
-from schemas.load import Tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,14 +94,16 @@ class Choice:
 
     def _take(self, tip: str) -> HostSpec:
         """Make the tip the newest accepted one. Killed on the way, it is taken anew: the state comes last."""
-        if tip != self._accepted():
+        try:
+            tip = self._source.choose(tip, self._accepted())
+            spec = self._spec(tip)
+        except AgentError:
             self._state.mark(attempted=tip)
-        tip = self._source.choose(tip, self._accepted())
-        spec = self._spec(tip)
+            raise
         if self._state.marks().accepted != tip:
             self._source.keep("accepted", tip)
             self._telling.unanchored(self._anchor.write(tip))
-            self._state.mark(accepted=tip)
+            self._state.mark(attempted=tip, accepted=tip)
             self._telling.accepted(tip, self._source.describe(tip))
         return spec
 

@@ -10,13 +10,12 @@ from agent.choice import Choice, Target
 from agent.converge import Converged, House, Interrupted, PassFailed, converge, observe, recollect
 from agent.events import LOG
 from agent.outcome import Outcome, Result
-from agent.source import Source
+from agent.source import Source, Tree
 from agent.state import Anchor, StateUnusable
 from agent.telling import Telling
 from agent.trace import Proof
 from schemas.desired import HostSpec
 from schemas.errors import AgentError, SourceRefused, SpecError, Stalled, Temporary
-from schemas.load import Tree
 from schemas.plan import Change, Instant, PathChanges, Plan, Wait
 from schemas.record import Record
 

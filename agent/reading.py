@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -9,16 +10,20 @@ from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from agent.bounded import TooDear, Worker
+from agent.source.tree import Entry
+from agent.source.tree import Tree as SourceTree
 from reconcilers import render
 from reconcilers.ports import placeholder_ports
 from reconcilers.secrets import referenced
-from schemas.desired import File, HostFile, HostSpec
+from schemas.desired import File, HostFile, HostSpec, Source
 from schemas.errors import Mark, Mistake, SpecError
-from schemas.load import Blob, Facts, Tree, load
+from schemas.load import Blob, Facts, Tree, load, with_sources
 
 Answer = TypeVar("Answer")
 
 _MOST_ANSWERS = 1000
+_MOST_TEXT = 2**20
+"""Bytes of rendered text that are kept."""
 
 Judge = Callable[[PurePosixPath], str]
 """Why a push may not touch this path; empty when it may."""
@@ -27,6 +32,18 @@ ModeJudge = Callable[[File], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """A commit that was read without a mistake: what it says follows from these files, and from what files there are.
+
+    Most commits of a repository change a file that is copied, or another host's: nothing need be loaded for those.
+    """
+
+    spec: HostSpec
+    files: Mapping[str, Entry]
+    names: bytes
+
+
+@dataclass(slots=True, kw_only=True)
 class Reader:
     """Reads this host's desired state from a commit's tree."""
 
@@ -35,23 +52,61 @@ class Reader:
     may_write: Judge | None = None
     may_read: Judge | None = None
     may_look_again: ModeJudge | None = None
+    _last: _Reading | None = None
+    _passed: frozenset[bytes] = frozenset()
+    """The trials of templates that passed in the last reading, and need not be made again."""
 
-    def read(self, tree: Tree) -> HostSpec:
+    def read(self, tree: SourceTree) -> HostSpec:
         """Raises SpecError with every mistake."""
+        spec = self._read_again(tree)
+        mistakes: list[Mistake] = []
+        if spec is None:
+            spec, mistakes = self._read_anew(tree)
+        mistakes += _beyond_the_fence(spec, self.may_write, self.may_read)
+        mistakes += _out_of_sight(spec, self.may_look_again)
+        if mistakes:
+            raise SpecError(mistakes)
+        used = spec.documents | spec.sources.keys()
+        self._last = _Reading(spec=spec, files={path: tree.entry(path) for path in used}, names=tree.names())
+        return spec
+
+    def _read_again(self, tree: SourceTree) -> HostSpec | None:
+        """The same document with other bytes in the files that are only copied; None when more has changed."""
+        last = self._last
+        if last is None or tree.names() != last.names:
+            return None
+        changed = {path for path, entry in last.files.items() if tree.entry(path) != entry}
+        copied = last.spec.sources.keys() - last.spec.documents - set(render.used_templates(last.spec))
+        if not changed <= copied or any(tree.entry(path).link for path in changed):
+            return None
+        blobs = {path: tree[path] for path in changed}
+        fresh = {path: Source(data=blob.data, executable=blob.executable) for path, blob in blobs.items()}
+        return with_sources(last.spec, {**last.spec.sources, **fresh})
+
+    def _read_anew(self, tree: SourceTree) -> tuple[HostSpec, list[Mistake]]:
         at_work_on = f"hosts/{self.name}.yaml"
         mistakes: list[Mistake] = []
         try:
             with Worker(_Desk(tree=tree)) as worker:
                 spec = worker.call(_load, self.name, self.facts)
-                for at_work_on in render.used_templates(spec):
-                    mistakes += worker.call(_try, at_work_on, self.facts.fqdn or self.name)
+                trials = {name: self._trial(spec, name) for name in render.used_templates(spec)}
+                for at_work_on in (name for name, trial in trials.items() if trial not in self._passed):
+                    mistakes += worker.call(_try, at_work_on, self._fqdn)
         except TooDear as error:
             raise _too_dear(at_work_on, error) from None
-        mistakes += _beyond_the_fence(spec, self.may_write, self.may_read)
-        mistakes += _out_of_sight(spec, self.may_look_again)
-        if mistakes:
-            raise SpecError(mistakes)
-        return spec
+        if not mistakes:
+            self._passed = frozenset(trials.values())
+        return spec, mistakes
+
+    @property
+    def _fqdn(self) -> str:
+        return self.facts.fqdn or self.name
+
+    def _trial(self, spec: HostSpec, template: str) -> bytes:
+        """Names all that decides how a trial of this template ends."""
+        own = [entry.vars for entry in spec.host.files.values() if entry.template == template]
+        seen = render.variables(spec, fqdn=self._fqdn, ports=placeholder_ports(spec))
+        return sha256(pickle.dumps((spec.sources[template].data, seen, own))).digest()
 
 
 def warm() -> None:
@@ -62,19 +117,32 @@ def warm() -> None:
 class Renderer:
     """Does what a pass may not do in the agent itself: templates, which cost what a commit likes, and heavy libraries.
 
-    The worker lives from the first such call of a pass to the pass's end.
+    The worker lives from the first such call of a pass to the pass's end. What was asked is remembered: a pass looks
+    twice at least, and the next one mostly asks the same.
     """
 
     def __init__(self) -> None:
         self._worker: Worker | None = None
         self._answers: dict[tuple[object, ...], Any] = {}
+        self._texts: dict[bytes, bytes] = {}
+        self._size = 0
 
     def render(self, name: str, text: bytes, variables: Mapping[str, Any]) -> bytes:
         """A template's text. Raises SpecError."""
-        try:
-            return self._at_work().call(_render, name, text, dict(variables))
-        except TooDear as error:
-            raise _too_dear(name, error) from None
+        asked = sha256(pickle.dumps((name, text, dict(variables)))).digest()
+        if asked not in self._texts:
+            try:
+                self._remember(asked, self._at_work().call(_render, name, text, dict(variables)))
+            except TooDear as error:
+                raise _too_dear(name, error) from None
+        return self._texts[asked]
+
+    def _remember(self, asked: bytes, text: bytes) -> None:
+        if self._size + len(text) > _MOST_TEXT:
+            self._texts.clear()
+            self._size = 0
+        self._texts[asked] = text
+        self._size += len(text)
 
     def apart(self, function: Callable[..., Answer], *arguments: bytes) -> Answer:
         """See `reconcilers.contract.Apart`. The bytes, which may be a key, are not kept."""

@@ -12,10 +12,19 @@ from schemas.desired import Host, Source
 from schemas.plan import Policy
 
 
-def digest_of(name: str, host: Host, sources: Mapping[str, Source]) -> str:
-    """SHA-256, hexadecimal, of the combined document and of the files used, with their executable bits."""
+def digest_of(name: str, host: Host) -> str:
+    """SHA-256, hexadecimal, of the combined document."""
+    return _sha256([name, _canonical(host)])
+
+
+def digest_with(said: str, sources: Mapping[str, Source]) -> str:
+    """The digest of a document, and of the files used, with their executable bits."""
     files = {path: [source.executable, hashlib.sha256(source.data).hexdigest()] for path, source in sources.items()}
-    text = json.dumps([name, _canonical(host), _canonical(files)], ensure_ascii=True, separators=(",", ":"))
+    return _sha256([said, _canonical(files)])
+
+
+def _sha256(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -77,6 +77,11 @@ class Documents:
     def __getitem__(self, file: str) -> Document | None:
         return self._read.get(file)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The files read."""
+        return frozenset(self._read)
+
     def layers(self, file: str) -> list[Document]:
         """All documents behind this one and itself, the nearest last."""
         order = linearize([file], self._parents, self._on_cycle)

@@ -6,13 +6,13 @@ that one does not hide another; what a broken file may have said is then not mis
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from schemas import check
 from schemas.combine import Combiner
-from schemas.desired import Host, HostSpec
-from schemas.digest import digest_of
+from schemas.desired import Host, HostSpec, Source
+from schemas.digest import digest_of, digest_with
 from schemas.documents import Blob, Document, Documents, Library, Tree, near
 from schemas.errors import Mark, Mistake, SpecError
 from schemas.findings import Findings
@@ -24,7 +24,7 @@ from schemas.notation import quoted
 from schemas.shape import HOST, VALUE
 from schemas.sources import gather_sources
 
-__all__ = ["Blob", "Facts", "Library", "Tree", "host_names", "load"]
+__all__ = ["Blob", "Facts", "Library", "Tree", "host_names", "load", "with_sources"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ def load(tree: Tree, name: str, facts: Facts, library: Library | None = None) ->
     spec = None
     if layers:
         names = _names(layers, name, facts, findings)
-        spec = _spec(tree, name, _combined(layers, names, findings), facts, findings)
+        spec = _spec(tree, name, _combined(layers, names, findings), facts, documents, findings)
     if findings:
         raise SpecError(_placed(findings.told(), findings, documents))
     assert spec is not None  # the models are silent only when they stand
@@ -87,7 +87,9 @@ def _combined(layers: list[Document], names: Names, findings: Findings) -> tuple
     return combined, combiner
 
 
-def _spec(tree: Tree, name: str, combined: tuple[Map, Combiner], facts: Facts, findings: Findings) -> HostSpec | None:
+def _spec(
+    tree: Tree, name: str, combined: tuple[Map, Combiner], facts: Facts, documents: Documents, findings: Findings
+) -> HostSpec | None:
     """The models, and the rules between things."""
     root, combiner = combined
     modeller = Modeller(findings)
@@ -106,8 +108,21 @@ def _spec(tree: Tree, name: str, combined: tuple[Map, Combiner], facts: Facts, f
     sources = gather_sources(root, tree, findings)
     if host is None or findings:
         return None
-    digest = digest_of(name, host, sources)
-    return HostSpec(name=name, host=host, digest=digest, sources=sources, marks=modeller.marks)
+    said = digest_of(name, host)
+    return HostSpec(
+        name=name,
+        host=host,
+        said=said,
+        digest=digest_with(said, sources),
+        documents=documents.names,
+        sources=sources,
+        marks=modeller.marks,
+    )
+
+
+def with_sources(spec: HostSpec, sources: Mapping[str, Source]) -> HostSpec:
+    """The same document with these for the files that it uses: what `load` gives when nothing else changed."""
+    return replace(spec, sources=sources, digest=digest_with(spec.said, sources))
 
 
 def _placed(found: Iterable[tuple[Mark, str]], findings: Findings, documents: Documents) -> Iterator[Mistake]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +37,14 @@ class Tree(Mapping[str, Blob]):
         """Raises KeyError when there is none, Temporary when it is there and cannot be read."""
         entry = self._entries[path]
         return Blob(data=self._read(entry.key), executable=entry.executable, link=entry.link)
+
+    def entry(self, path: str) -> Entry:
+        """What finds a file's bytes; in two commits of one repository the same when the file is. Raises KeyError."""
+        return self._entries[path]
+
+    def names(self) -> bytes:
+        """A digest of all paths: equal where the same files are there, whatever is in them."""
+        return hashlib.sha256("\0".join(sorted(self._entries)).encode(errors="surrogateescape")).digest()
 
     def __contains__(self, path: object) -> bool:
         return path in self._entries  # Mapping's own would read the file

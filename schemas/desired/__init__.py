@@ -44,12 +44,16 @@ class Source:
 class HostSpec:
     """A host's desired state, with the repository's files that it uses and the place of everything in it.
 
-    `digest` names the input: the combined document and the bytes of the files used, whatever their commit.
+    `digest` names the input: the combined document (`said` names that alone) and the bytes of the files used,
+    whatever their commit.
     """
 
     name: str
     host: Host
+    said: str
     digest: str
+    documents: frozenset[str]
+    """The repository's files that were combined: the host's own, and those that it extends."""
     sources: Mapping[str, Source] = field(default_factory=dict)
     """Repository path → file: every `source`, `template`, and each file below a `tree`."""
     marks: Mapping[tuple[str | int, ...], Mark] = field(default_factory=dict)

@@ -39,7 +39,8 @@ def spec(prosody: Mapping[str, Any] | None, sources: Mapping[str, bytes] | None 
     for line, way in enumerate(_ways({"prosody": prosody or {}}, ()), start=1):
         marks[way] = Mark("hosts/a.yaml", line, 1)
     files = {name: Source(data=data) for name, data in (sources or {}).items()}
-    return HostSpec(name="a", host=document, digest="", sources=files, marks=marks)
+    said = frozenset({"hosts/a.yaml"})
+    return HostSpec(name="a", host=document, said="", digest="", documents=said, sources=files, marks=marks)
 
 
 def _ways(value: object, way: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
