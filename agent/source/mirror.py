@@ -226,9 +226,10 @@ class Mirror:
 
     def _check_packs(self) -> None:
         """libgit2 maps packs into memory: reading one that was cut short would kill the process (SIGBUS)."""
+        packs = f"{self.path}/objects/pack"  # no Path: this is asked often, of many
         for name, signature in self._packs.items():
             try:
-                now = _sign(os.stat(self.path / "objects" / "pack" / name))
+                now = _sign(os.stat(f"{packs}/{name}"))
             except OSError:
                 now = None
             if now != signature:
