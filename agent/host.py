@@ -42,8 +42,8 @@ from schemas.secret import Secret
 
 Seen = TypeVar("Seen")
 
-QUERY_TIMEOUT = 20.0
-"""Seconds."""
+QUERY_TIMEOUT = 10.0
+"""Seconds: what loading a commit may cost."""
 
 
 class LocalHost:

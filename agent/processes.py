@@ -20,7 +20,7 @@ from typing import IO
 
 from agent.living import start_time
 from reconcilers.contract import Completed
-from schemas.errors import Temporary
+from schemas.errors import Excessive, Temporary
 
 ENVIRONMENT = {"LANG": "C.UTF-8", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
@@ -71,7 +71,7 @@ def run(
     """Run a program to its end and hear what it says. `timeout` is in seconds, then its whole process group
     is killed.
 
-    Raises Temporary when it cannot be started, runs too long or says too much.
+    Raises Temporary when it cannot be started, Excessive when it runs too long or says too much.
     """
     child = _popen((*_limiter(limits), *argv), argv[0], user=user, pipes=True)
     try:
@@ -223,7 +223,7 @@ def _converse(child: subprocess.Popen[bytes], program: str, stdin: bytes, timeou
                 if left <= 0 and ended:
                     break
                 if left <= 0:
-                    raise Temporary(f"{program}: it did not end within {timeout:g} s and was killed; run it by hand")
+                    raise Excessive(program, f"did not end within {timeout:g} s")
                 for key, _ in selector.select(left):
                     if not key.data():
                         selector.unregister(key.fileobj)
@@ -249,9 +249,7 @@ class _Ear:
         chunk = os.read(pipe.fileno(), 65536)
         heard += chunk
         if len(self.stdout) + len(self.stderr) > LARGEST_OUTPUT:
-            raise Temporary(
-                f"{self.program}: it printed over {LARGEST_OUTPUT >> 20} MiB and was killed; run it by hand"
-            )
+            raise Excessive(self.program, f"printed over {LARGEST_OUTPUT >> 20} MiB")
         return bool(chunk)
 
 

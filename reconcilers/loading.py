@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from encodings.idna import nameprep
 
 from reconcilers.candidate import included, render_candidate, scopes
 from reconcilers.contract import Prosody, Reader, Site
 from reconcilers.mainfile import MainFile
-from reconcilers.parsed import Parsed, Refusal, parse
+from reconcilers.parsed import Answer, Parsed, Refusal, parse
 from schemas.desired import HostSpec, Lua
 from schemas.errors import Mark, Mistake, SpecError, Temporary
+from schemas.fragments import Fragment
 from schemas.record import Loaded
 
 
@@ -52,11 +53,7 @@ def check(reader: Reader, spec: HostSpec, site: Site, main: MainFile, *, staged:
     text = main.text if staged is None else staged
     answer = parse(reader, site, site.prosody, text, fragments=main.fragments, depends=included(spec))
     (said,) = answer.texts
-    mistakes = [
-        Mistake(mark=fragment.origin or _file(spec), subject="lua", text=f"{complaint}; it must be whole by itself")
-        for fragment, complaint in zip(main.fragments, answer.fragments, strict=True)
-        if complaint
-    ]
+    mistakes = list(judge_fragments(main.fragments, answer, _file(spec)))
     if mistakes:
         raise SpecError(mistakes)
     if isinstance(said, Refusal):
@@ -64,6 +61,14 @@ def check(reader: Reader, spec: HostSpec, site: Site, main: MainFile, *, staged:
     if spec.host.prosody is not None and not spec.host.prosody.template:
         _refuse_early_end(main, said, spec)
     return said
+
+
+def judge_fragments(fragments: tuple[Fragment, ...], answer: Answer, otherwise: Mark) -> Iterator[Mistake]:
+    """What Lua says of each fragment by itself, at its own line; `otherwise` where no place is known."""
+    for fragment, said in zip(fragments, answer.fragments, strict=True):
+        if said is not None:
+            text = f"{said.text}; Lua must be whole by itself, so correct it here"
+            yield Mistake(mark=fragment.place(said.line) or otherwise, subject="lua", text=text)
 
 
 def _foreign(reader: Reader, spec: HostSpec, site: Site, prosody: Prosody, text: bytes) -> Parsed:

@@ -7,6 +7,7 @@ import functools
 import json
 import pkgutil
 import posixpath
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -14,17 +15,9 @@ from typing import Any
 
 from reconcilers.contract import Completed, Prosody, Reader, Site
 from reconcilers.luatext import render_value
-from schemas.errors import Mark, Temporary
+from schemas.errors import Excessive, Temporary
+from schemas.fragments import Fragment as Fragment
 from schemas.secret import Secret
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fragment:
-    """Lua that git wrote. It must compile by itself, or it would swallow what is written after it."""
-
-    text: str
-    is_expression: bool
-    origin: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,19 +35,21 @@ class Parsed:
 class Refusal:
     """Prosody would not load it. `line` counts from 1; 0 when the main file's line is not known.
 
-    `text` is Lua's own word and may quote the configuration: mask what is secret before it is told.
+    `text` is Lua's own word and may quote the configuration: mask what is secret before it is told. `is_answer`:
+    Lua said it; false when nothing was heard of it, and would not be if it were asked again.
     """
 
     text: str
     line: int = 0
+    is_answer: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Of each text what it says, and of each fragment why it does not compile (empty when it does)."""
+    """Of each text what it says, and of each fragment why it does not compile (None when it does)."""
 
     texts: tuple[Parsed | Refusal, ...]
-    fragments: tuple[str, ...]
+    fragments: tuple[Refusal | None, ...]
 
 
 def parse(
@@ -68,26 +63,32 @@ def parse(
 ) -> Answer:
     """Read configurations as if each lay at `at` (the profile's path); some 10 ms. `depends` are what they include.
 
-    A configuration is a program. One that ends or exhausts the process takes the others' answers with it, so
-    each is then asked about alone. Raises Temporary when Lua cannot be run.
+    A configuration is a program. One that ends or exhausts the process, or does not end within the time of a
+    query, takes the others' answers with it, so each is then asked about alone. Raises Temporary when Lua cannot
+    be run.
     """
-    completed = reader.query(
-        (str(prosody.lua), "-"),
-        user=site.user,
-        depends=(site.paths.config, prosody.source / "core/configmanager.lua", *depends),
-        stdin=_request(at or site.paths.config, prosody, texts, fragments),
-    )
-    answer = _last_line(completed)
+    try:
+        completed = reader.query(
+            (str(prosody.lua), "-"),
+            user=site.user,
+            depends=(site.paths.config, prosody.source / "core/configmanager.lua", *depends),
+            stdin=_request(at or site.paths.config, prosody, texts, fragments),
+        )
+        answer = _last_line(completed)
+        refusal = Refusal(
+            text=f"the Lua process that reads it ends without an answer{_how(completed)}", is_answer=False
+        )
+    except Excessive as error:
+        answer, refusal = None, Refusal(text=f"it {error.words}", is_answer=False)
     if answer is not None:
         for name in answer.get("opened", ()):
             _note(reader, str(name))
         return Answer(
             texts=tuple(map(_text, answer["texts"])),
-            fragments=tuple(str(said) for said in answer["fragments"]),
+            fragments=tuple(_refusal(said) if said else None for said in answer["fragments"]),
         )
-    refusal = Refusal(text=f"the Lua process that reads it ends without an answer (status {completed.code})")
     if not texts:
-        return Answer(texts=(), fragments=("",) * len(fragments))
+        return Answer(texts=(), fragments=(None,) * len(fragments))
     if len(texts) == 1:  # it is the text: fragments are compiled and not run
         alone: tuple[Parsed | Refusal, ...] = (refusal,)
     else:
@@ -134,8 +135,19 @@ def _last_line(completed: Completed) -> Mapping[str, Any] | None:
 
 def _text(answer: Mapping[str, Any]) -> Parsed | Refusal:
     if "error" in answer:
-        return Refusal(text=str(answer["error"]), line=int(answer["line"]))
+        return _refusal(answer)
     return Parsed(scopes=_maps(answer["scopes"]), shown=_maps(answer["shown"]))
+
+
+def _refusal(answer: Mapping[str, Any]) -> Refusal:
+    return Refusal(text=str(answer["error"]), line=int(answer["line"]))
+
+
+def _how(completed: Completed) -> str:
+    """Beyond its status: a process that used up its time is killed for it."""
+    if completed.code in (-signal.SIGXCPU, -signal.SIGKILL):
+        return ": it took more time or memory than a commit may cost"
+    return f" (status {completed.code})"
 
 
 def _maps(value: object) -> dict[str, dict[str, str]]:

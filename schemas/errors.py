@@ -6,7 +6,8 @@ AgentError
 │   └── HistoryRewritten
 ├── SpecError         this commit cannot be right; wait for another
 ├── Temporary         network, lock, rate limit: try again after `retry_after`
-│   └── Stale         the host is no longer as the plan saw it: look again
+│   ├── Stale         the host is no longer as the plan saw it: look again
+│   └── Excessive     a program took or said more than it may
 ├── ActionFailed      one action did not do what it says
 ├── NotConverging     the same change was wanted again right after it was made
 ├── Contested         somebody else writes the same object
@@ -111,6 +112,19 @@ class Stale(Temporary):
 
     def __init__(self, text: str) -> None:
         super().__init__(text, retry_after=0.0)
+
+
+class Excessive(Temporary):
+    """A program took more time or said more than it may, and was killed. Whose fault that is, who asked for it knows.
+
+    `words` tell what it did, as a clause without its subject.
+    """
+
+    reason = "Excessive"
+
+    def __init__(self, program: str, words: str) -> None:
+        super().__init__(f"{program}: it {words} and was killed; run it by hand")
+        self.words = words
 
 
 class ActionFailed(AgentError):

@@ -55,7 +55,8 @@ def glimpse(library: Library, name: str) -> Glimpse:
         root = document.full
         waiting += _texts(_below(root, "extends"))
         everywhere |= _names(_below(root, "vars"))
-        fragments += find_fragments(root, HOST, text_of)
+        if (prosody := _below(root, "prosody")) is not None:
+            fragments += find_fragments(prosody, HOST.below("prosody"), text_of)
         for template, names in _templates(root):
             own.setdefault(template, set()).update(names)
     templates = {path: frozenset(names | everywhere) for path, names in own.items() if path in library.tree}

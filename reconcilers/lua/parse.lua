@@ -143,18 +143,27 @@ end
 
 -- Lua of the desired state must stand by itself, or it would swallow what is written after it.
 local function complaint(fragment)
+	local before, after, above = "", "", 0;
+	local chunk, err;
 	if fragment.expression then
-		local chunk, err = load("return " .. fragment.text, "=lua", "t");
-		if chunk then chunk, err = load("return (\n" .. fragment.text .. "\n)", "=lua", "t"); end
-		return not chunk and err or "";
+		chunk, err = load("return " .. fragment.text, "=lua", "t");
+		if not chunk then return err, 0; end
+		before, after, above = "return (\n", "\n)", 1;
 	end
-	local chunk, err = load(fragment.text, "=lua", "t");
-	return not chunk and err or "";
+	chunk, err = load(before .. fragment.text .. after, "=lua", "t");
+	return not chunk and err or nil, above;
+end
+
+local function judged(fragment)
+	local err, above = complaint(fragment);
+	if not err then return false; end
+	local _, last, number = find(err, "^lua:(%d+):%s*");
+	return { error = number and sub(err, last + 1) or err, line = number and number - above or 0 };
 end
 
 local answer = { fragments = {}, texts = {}, opened = {} };
 for i = 1, #request.fragments do
-	answer.fragments[i] = complaint(request.fragments[i]);
+	answer.fragments[i] = judged(request.fragments[i]);
 end
 for i = 1, #request.texts do
 	answer.texts[i] = loaded(request.texts[i]);

@@ -160,4 +160,4 @@ def test_what_has_a_secrets_name_is_not_told(world: World) -> None:
 def test_lua_of_gits_own_must_be_whole(world: World, text: str, is_expression: bool, is_whole: bool) -> None:
     """Else it would swallow, or be finished by, what is written after it."""
     answer = ask(world, fragments=(Fragment(text=text, is_expression=is_expression),))
-    assert (answer.fragments == ("",)) is is_whole
+    assert (answer.fragments == (None,)) is is_whole
