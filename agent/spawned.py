@@ -12,6 +12,7 @@ from typing import Any
 from agent import living, processes
 from agent.fence import Fence, failure, reach
 from agent.users import user_name, user_number
+from reconcilers.contract import Process
 from schemas.errors import ActionFailed, Temporary
 from schemas.plan import Signal, Spawn, Stop
 from schemas.record import Record
@@ -44,18 +45,17 @@ class Spawned:
         """
         user = action.user or user_name(os.geteuid())
         found = next((process for process in living.find(action.argv) if process.user == user), None)
-        if found is not None:
-            pid, started = found.pid, found.started
-        else:
+        if found is None:
             log = None if action.log is None else self._open_log(action.log, action.user)
             try:
-                pid, started = self._children.start(action.argv, user=action.user, log=log, umask=action.umask)
+                pid, when = self._children.start(action.argv, user=action.user, log=log, umask=action.umask)
             except Temporary as error:
                 raise ActionFailed(str(error)) from error
             finally:
                 if log is not None:
                     os.close(log)
-        self._remember(action.id, {"pid": pid, "started": started, "boot": living.boot()})
+            found = Process(pid=pid, started=when, argv=action.argv, user=user, boot=living.boot())
+        self._remember(action.id, found.identity)
 
     def _open_log(self, path: PurePosixPath, user: str | None) -> int:
         """The log to append to, made 0640 for its user. Raises ActionFailed when something else than a file
@@ -96,8 +96,9 @@ class Spawned:
             raise ActionFailed(f"{action.id}: it does not live, so no {action.name} was sent; start it first")
 
     def _remembered(self, id_: str) -> tuple[int, int] | None:
-        """pid and start time of a process; None when nothing is remembered, or of an earlier boot."""
+        """pid and start time of the living process that is remembered; None for nothing, or another by its number."""
         record = self._recall(id_)
-        if record is None or record.value.get("boot", living.boot()) != living.boot():
+        process = None if record is None else living.living(int(record.value["pid"]))
+        if record is None or process is None or not process.is_recorded_in(record):
             return None
-        return int(record.value["pid"]), int(record.value["started"])
+        return process.pid, process.started

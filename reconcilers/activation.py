@@ -17,7 +17,7 @@ from schemas.plan import Action, Activation, Disruption, Signal, Stop
 from schemas.record import Loaded
 
 RUNNING = "running"
-"""The record of what a process was proven to have loaded: a Loaded as JSON, with `pid` and `started`."""
+"""The record of what a process was proven to have loaded: a Loaded as JSON, with the process's identity."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,16 +58,14 @@ def running_process(reader: Reader) -> Process | None:
 def known_running(reader: Reader, process: Process) -> Loaded | None:
     """What this very process was last proven to have loaded."""
     record = reader.recall(RUNNING)
-    if record is None:
-        return None
-    if (record.value["pid"], record.value["started"]) != (process.pid, process.started):
+    if record is None or not process.is_recorded_in(record):
         return None
     return Loaded.from_json(record.value)
 
 
 def running_record(process: Process, loaded: Loaded) -> dict[str, Any]:
     """The value of the record `RUNNING`."""
-    return {**loaded.to_json(), "pid": process.pid, "started": process.started}
+    return {**loaded.to_json(), **process.identity}
 
 
 def activation(running: Loaded | None, candidate: Loaded, process: Process | None, site: Site) -> Activation | None:

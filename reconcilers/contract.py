@@ -52,6 +52,15 @@ class Process:
     user: str
     boot: str = ""
 
+    @property
+    def identity(self) -> dict[str, int | str]:
+        """What names it for ever, as part of a record."""
+        return {"pid": self.pid, "started": self.started, "boot": self.boot}
+
+    def is_recorded_in(self, record: Record) -> bool:
+        """Whether the record is of this very process, and of none that had its number."""
+        return all(record.value.get(key) == value for key, value in self.identity.items())
+
 
 class Reader(Protocol):
     """The host, to look at. Nothing here changes anything. Paths are absolute; no link on the way is followed."""

@@ -62,9 +62,7 @@ def recorded_process(reader: Reader) -> Process | None:
     if record is None:
         return None
     process = reader.process(int(record.value["pid"]))
-    if process is None or process.started != record.value["started"]:
-        return None
-    return process if record.value.get("boot", process.boot) == process.boot else None
+    return process if process is not None and process.is_recorded_in(record) else None
 
 
 def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Site) -> Have:
@@ -94,9 +92,8 @@ def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> 
         why = "runs with other arguments than wanted"
         yield _change(spec, why, (Stop(id=PROCESS), start(site)), wish, _live(have.process, site))
     elif not have.is_recorded:
-        process = have.process
-        remember = Remember(id=PROCESS, record={"pid": process.pid, "started": process.started, "boot": process.boot})
-        yield _change(spec, "runs, and is found again", (remember,), wish, _live(process, site))
+        remember = Remember(id=PROCESS, record=have.process.identity)
+        yield _change(spec, "runs, and is found again", (remember,), wish, _live(have.process, site))
     else:
         yield Holds(id=_ID, wanted=wish, live=wish)
 

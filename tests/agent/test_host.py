@@ -252,7 +252,7 @@ def test_a_process_that_is_not_our_child_is_ended_too(hands: Hands) -> None:
     """It was started by an agent that is dead: nobody of us is its parent."""
     script = "sleep 1000.75 >/dev/null 2>&1 & echo $!"
     pid = int(subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=True).stdout)
-    hands.records["orphan"] = Record(value={"pid": pid, "started": living.started(pid)}, at=0)
+    hands.records["orphan"] = Record(value={"pid": pid, "started": living.started(pid), "boot": living.boot()}, at=0)
     hands.host.perform(Stop(id="orphan", timeout=5))
     assert living.living(pid) is None
     hands.host.perform(Stop(id="orphan"))
@@ -263,7 +263,7 @@ def test_a_stranger_with_the_number_is_let_be(hands: Hands, wrong: dict[str, obj
     """Another start time, or another boot: the record speaks of somebody who is dead."""
     child = subprocess.Popen(["/bin/sleep", "1000"])
     try:
-        value = {"pid": child.pid, "started": living.started(child.pid), **wrong}
+        value = {"pid": child.pid, "started": living.started(child.pid), "boot": living.boot(), **wrong}
         hands.records["child"] = Record(value=value, at=0)
         hands.host.perform(Stop(id="child", timeout=0.1))
         assert child.poll() is None
