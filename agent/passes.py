@@ -50,7 +50,7 @@ class Passes:
         self._choice = Choice(house.state, source, anchor, read, self._telling)
         self._proved: _Proved | None = None
         self.watched: frozenset[str] = frozenset()
-        """Managed and awaited paths."""
+        """Managed and awaited paths, and what a configuration opens: certificates, includes."""
         self.wake_at: float | None = None
         """The earliest instant that something waits for (epoch seconds)."""
 
@@ -261,7 +261,11 @@ class Passes:
         plan = converged.view.plan
         objects = {id_.partition(":")[2] for id_ in converged.view.by}
         awaited = {str(wait.until.path) for wait in plan.waits if isinstance(wait.until, PathChanges)}
-        self.watched = frozenset(awaited | {name for name in objects if name.startswith("/")})
+        # what packages bring is left to the polls: an upgrade is not to be looked at in its middle
+        opened = (
+            {name for name, _ in converged.proof.paths if not name.startswith("/usr/")} if converged.proof else set()
+        )
+        self.watched = frozenset(awaited | opened | {name for name in objects if name.startswith("/")})
         instants = [wait.until.at for wait in plan.waits if isinstance(wait.until, Instant)]
         if converged.proof is not None and converged.proof.next_due is not None:
             instants.append(converged.proof.next_due)

@@ -179,3 +179,15 @@ def living_told(engine: object) -> list[dict[str, str]]:
     """Newest first."""
     history = engine.answer("history", {"limit": 100}, SILENT)["history"]  # type: ignore[attr-defined]
     return [entry for entry in history if entry["event"] == "source.unreachable"]
+
+
+def test_what_a_configuration_opens_is_watched(living: Place) -> None:
+    """A certificate, and a file beside it that somebody else keeps: a change there is no less urgent than in ours."""
+    theirs = living.home / "theirs.cfg.lua"
+    theirs.write_text('welcome_message = "theirs"\n')
+    living.push(document=DOCUMENT.replace("prosody:\n", "prosody:\n  include: [<home>/theirs.cfg.lua]\n"))
+    with living.engine() as engine:
+        assert engine.answer("reconcile", {}, SILENT)["result"] == "changed"
+        opened = {str(theirs), str(living.home / "prosody/certs/example.test.crt")}
+        assert opened <= engine.passes.watched
+        assert not any(path.startswith("/usr/") for path in engine.passes.watched)
