@@ -12,7 +12,7 @@ from reconcilers.mainfile import MainFile, Revealed, render_main, render_templat
 from reconcilers.ports import chosen_ports, known_ports
 from reconcilers.profiles import supplied_options
 from reconcilers.render import variables
-from schemas.desired import Generated, HostFile, HostSpec
+from schemas.desired import HostSpec, SecretRef
 from schemas.plan import PathChanges, Wait
 from schemas.secret import Secret
 
@@ -42,11 +42,11 @@ def render_candidate(reader: Reader, spec: HostSpec, site: Site) -> MainFile | W
 
 def _reveal(reader: Reader, spec: HostSpec, site: Site) -> Revealed | Wait:
     """Every secret of the configuration; the first that is missing holds back the whole."""
-    revealed: dict[HostFile | Generated, Secret] = {}
+    revealed: dict[SecretRef, Secret] = {}
     for way, options in scopes(spec):
         for name, value in options.items():
             for reference in secrets.references(value):
-                secret = secrets.resolve(reader, site, reference)
+                secret = secrets.resolve(reader, spec, site, reference)
                 if isinstance(secret, Wait):
                     return replace(secret, origin=spec.origin(*way, name))
                 revealed[reference] = secret

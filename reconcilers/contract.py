@@ -153,6 +153,8 @@ class Site:
     fqdn: str
     home: PurePosixPath
     paths: Paths
+    age_key: PurePosixPath
+    """The key that opens what is encrypted to this host."""
     prosody: Prosody | None
     user: str | None
     """The user that Prosody runs as, when that is not the agent's own."""

@@ -172,7 +172,7 @@ def _entry(
     if isinstance(entry.content, str):
         return replace(base, content=entry.content.encode(), mode=_mode(entry, 0o644))
     assert entry.content is not None, "the loader lets through no entry without a kind"
-    secret = secrets.resolve(reader, site, entry.content)
+    secret = secrets.resolve(reader, spec, site, entry.content)
     if isinstance(secret, Wait):
         return replace(secret, id=f"file:{path}", origin=base.origin)
     return replace(base, content=secret, mode=_mode(entry, 0o640))

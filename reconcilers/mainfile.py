@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from reconcilers.luatext import quote, render_name, render_value
 from reconcilers.parsed import Fragment
 from reconcilers.secrets import references
-from schemas.desired import Component, Generated, HostFile, HostSpec, Lua, VirtualHost
+from schemas.desired import Age, Component, Generated, HostFile, HostSpec, Lua, SecretRef, VirtualHost
 from schemas.desired.prosody import Scope
 from schemas.errors import Mark, Mistake, SpecError
 from schemas.secret import Secret
@@ -27,7 +27,7 @@ FUNCTIONS = frozenset(
 Read in core/configmanager.lua of 0.12.3 and 13.0.1.
 """
 
-Revealed = Mapping[HostFile | Generated, Secret]
+Revealed = Mapping[SecretRef, Secret]
 _Way = tuple[str | int, ...]
 
 
@@ -146,7 +146,7 @@ class _Writer:
     def prepared(self, value: object, origin: Mark | None) -> object:
         """The value with its secrets revealed; its Lua is noted on the way."""
         match value:
-            case HostFile() | Generated():
+            case HostFile() | Generated() | Age():
                 return self.revealed[value]
             case Lua():
                 self.fragments.append(Fragment(text=value.lua, is_expression=True, origin=origin))

@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from schemas.desired import Generated, HostFile, HostSpec, Lua
+from schemas.desired import Age, Generated, HostFile, HostSpec, Lua, SecretRef
 from schemas.errors import Mark, Mistake, SpecError
 
 _ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
@@ -65,7 +65,7 @@ def variables(spec: HostSpec, *, fqdn: str, ports: Mapping[str, Sequence[int]]) 
 def _plain(value: object) -> object:
     """An option's value as a template may see it: a secret refuses to be printed, Lua is its text."""
     match value:
-        case HostFile() | Generated():
+        case HostFile() | Generated() | Age():
             return _Hidden()
         case Lua():
             return value.lua
@@ -77,10 +77,10 @@ def _plain(value: object) -> object:
             return value
 
 
-def filled(value: object, reveal: Callable[[HostFile | Generated], str]) -> object:
+def filled(value: object, reveal: Callable[[SecretRef], str]) -> object:
     """A variable as a file's own template sees it: every secret in it, however deep, in the clear."""
     match value:
-        case HostFile() | Generated():
+        case HostFile() | Generated() | Age():
             return reveal(value)
         case Mapping():
             return {key: filled(item, reveal) for key, item in value.items()}

@@ -1,4 +1,4 @@
-"""Secrets by reference: those that the host draws, and those that its admin has put into a file.
+"""Secrets by reference: those that the host draws, that its admin has put into a file, that git has encrypted.
 
 What is generated stays on the host when git forgets it, so that the same name means the same secret for ever.
 """
@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from reconcilers.contract import FileInfo, Reader, Site
-from schemas.desired import Generated, HostFile, HostSpec
-from schemas.desired.prosody import Scope
+from schemas.desired import Age, Generated, HostFile, HostSpec, SecretRef
+from schemas.desired.values import Model
 from schemas.errors import Temporary
 from schemas.plan import Change, Holds, Kind, Make, NextRound, PathChanges, Verdict, Wait
 from schemas.record import Owned
+from schemas.sealed import NoIdentity, NotOpened, is_armored, unseal
 from schemas.secret import Secret
 
 NAME = "secrets"
 _MODE = 0o600
+_Way = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,36 +30,50 @@ class Have:
     seen: Mapping[str, FileInfo | None]
 
 
-def resolve(reader: Reader, site: Site, reference: HostFile | Generated) -> Secret | Wait:
+def resolve(reader: Reader, spec: HostSpec, site: Site, reference: SecretRef) -> Secret | Wait:
     """The secret itself, or what it waits for; the caller gives the Wait its id and origin."""
-    found = _find(reader, site, reference)
+    match reference:
+        case Generated():
+            found = _drawn(reader, site, reference.generated)
+        case HostFile():
+            found = _from_host(reader, site, PurePosixPath(reference.host_file))
+        case Age():
+            found = _opened(reader, spec, site, reference)
     if isinstance(found, Secret):
         site.hide(found)
     return found
 
 
-def _find(reader: Reader, site: Site, reference: HostFile | Generated) -> Secret | Wait:
-    if isinstance(reference, Generated):
-        path = _path(site, reference.generated)
-        content = reader.read(path)
-        if content is None:
-            why = f"the secret {reference.generated} is not drawn yet"
-            return Wait(id=f"secret:{reference.generated}", why=why, until=NextRound())
-        return Secret(content.removesuffix(b"\n"))
-    return _from_host(reader, site, PurePosixPath(reference.host_file))
+def references(value: object) -> Iterator[SecretRef]:
+    """Every reference to a secret within a value."""
+    return (reference for _, reference in _walk(value, ()))
 
 
-def references(value: object) -> Iterator[HostFile | Generated]:
-    """Every reference to a secret within an option's value."""
+def referenced(spec: HostSpec) -> Iterator[tuple[_Way, SecretRef]]:
+    """Every reference to a secret in the document, wherever one may stand, with the way to it."""
+    return _walk(spec.host, ())
+
+
+def _walk(value: object, way: _Way) -> Iterator[tuple[_Way, SecretRef]]:
     match value:
-        case HostFile() | Generated():
-            yield value
+        case HostFile() | Generated() | Age():
+            yield way, value
+        case Model():
+            for name in type(value).model_fields:  # an option stands right below its scope
+                yield from _walk(getattr(value, name), way if name == "options" else (*way, name))
         case Mapping():
-            for item in value.values():
-                yield from references(item)
+            for key, item in value.items():
+                yield from _walk(item, (*way, key))
         case tuple() | list():
-            for item in value:
-                yield from references(item)
+            for place, item in enumerate(value):
+                yield from _walk(item, (*way, place))
+
+
+def sealed(spec: HostSpec, reference: Age) -> tuple[str, bytes]:
+    """What to call an encrypted secret, and its bytes."""
+    if is_armored(reference.age.encode()):
+        return "the encrypted text", reference.age.encode()
+    return reference.age, spec.sources[reference.age].data
 
 
 def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Site) -> Have:
@@ -93,22 +109,32 @@ def _wanted(spec: HostSpec) -> set[str]:
     return {ref.generated for _, ref in referenced(spec) if isinstance(ref, Generated)}
 
 
-def referenced(spec: HostSpec) -> Iterator[tuple[tuple[str | int, ...], HostFile | Generated]]:
-    """Every reference to a secret in the document, with the way to the option or the file that holds it."""
-    prosody = spec.host.prosody
-    if prosody is not None:
-        scopes: list[tuple[tuple[str | int, ...], Scope]] = [(("prosody",), prosody)]
-        scopes += [(("prosody", "components", name), body) for name, body in prosody.components.items()]
-        for host, body in prosody.virtual_hosts.items():
-            scopes.append((("prosody", "virtual_hosts", host), body))
-            below = body.components.items()
-            scopes += [(("prosody", "virtual_hosts", host, "components", name), component) for name, component in below]
-        for way, scope in scopes:
-            for name, value in scope.options.items():
-                yield from (((*way, name), reference) for reference in references(value))
-    for path, file in spec.host.files.items():
-        for value in (file.content, file.vars):
-            yield from ((("files", path), reference) for reference in references(value))
+def _drawn(reader: Reader, site: Site, name: str) -> Secret | Wait:
+    content = reader.read(_path(site, name))
+    if content is None:
+        return Wait(id=f"secret:{name}", why=f"the secret {name} is not drawn yet", until=NextRound())
+    return Secret(content.removesuffix(b"\n"))
+
+
+def _opened(reader: Reader, spec: HostSpec, site: Site, reference: Age) -> Secret | Wait:
+    """Opened anew at each look: in the clear it rests nowhere but where it is wanted."""
+    name, data = sealed(spec, reference)
+
+    def wait(why: str) -> Wait:
+        return Wait(id=f"secret:{name}", why=why, until=PathChanges(site.age_key))
+
+    try:
+        key = reader.read(site.age_key)
+        if key is None:
+            return wait(f"{site.age_key}, which opens {name}, is not there; put the host's age key back")
+        value = site.apart(unseal, key, data).removesuffix(b"\n")
+    except NotOpened as error:
+        return wait(f"{name} {error}")
+    except NoIdentity as error:
+        return wait(f"{site.age_key} {error}")
+    except Temporary as error:
+        return wait(str(error))
+    return Secret(value) if value else wait(f"{name} holds nothing; encrypt the secret again")
 
 
 def _from_host(reader: Reader, site: Site, path: PurePosixPath) -> Secret | Wait:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from reconcilers import secrets
 from reconcilers.contract import Reader, Site
 from reconcilers.render import filled, variables
-from schemas.desired import File, Generated, HostFile, HostSpec
+from schemas.desired import File, HostSpec, SecretRef
 from schemas.errors import Mistake, SpecError
 from schemas.plan import Wait
 from schemas.secret import Secret
@@ -21,9 +21,9 @@ def render_file(
     Raises SpecError at the template's own line.
     """
     assert entry.template is not None
-    revealed: dict[HostFile | Generated, str] = {}
+    revealed: dict[SecretRef, str] = {}
     for reference in secrets.references(entry.vars):
-        secret = secrets.resolve(reader, site, reference)
+        secret = secrets.resolve(reader, spec, site, reference)
         if isinstance(secret, Wait):
             return secret
         revealed[reference] = secret.reveal().decode(errors="replace")

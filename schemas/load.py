@@ -105,7 +105,7 @@ def _spec(
     check.check_domains(root, findings)
     check.check_files(root, tree_files, findings)
     check.check_known_home(root, facts.home, findings)
-    sources = gather_sources(root, tree, findings)
+    sources = gather_sources(root, tree, findings, modeller.sealed)
     if host is None or findings:
         return None
     said = digest_of(name, host)

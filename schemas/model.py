@@ -8,18 +8,19 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from schemas.desired import Generated, HostFile, Lua
+from schemas.desired import Age, Generated, HostFile, Lua
 from schemas.errors import Mark
 from schemas.findings import Findings, nearest
 from schemas.nodes import Entry, Key, List, Map, Node, Scalar, Way, describe
 from schemas.notation import quoted, shortened
-from schemas.shape import ELSEWHERE, MARKED, NOT_YET, Shape, is_marked
+from schemas.shape import ELSEWHERE, MARKED, Shape, is_marked
 
 M = TypeVar("M", bound=BaseModel)
 
-_MODELS: Mapping[str, type[HostFile] | type[Generated] | type[Lua]] = {
+_MODELS: Mapping[str, type[HostFile] | type[Generated] | type[Age] | type[Lua]] = {
     "host_file": HostFile,
     "generated": Generated,
+    "age": Age,
     "lua": Lua,
 }
 _OPTION_LIKE = 0.85
@@ -31,6 +32,8 @@ class Modeller:
 
     def __init__(self, findings: Findings) -> None:
         self.marks: dict[Way, Mark] = {}
+        self.sealed: list[tuple[str, Mark]] = []
+        """What stands under `age`, and where: a path of the repository, or the encrypted text."""
         self._findings = findings
 
     def model(self, node: Node, shape: Shape, model: type[M]) -> M | None:
@@ -47,10 +50,12 @@ class Modeller:
 
     def _data(self, node: Node, shape: Shape, way: Way) -> object:
         match node:
-            case Map(entries=entries) if shape.model is not None and shape.scope:
+            case Map(entries=entries) if shape.scope:
                 return self._scope(entries, shape, way)
-            case Map(entries=entries) if shape.model is not None or shape.things is not None:
+            case Map(entries=entries) if shape.of or shape.things is not None:
                 return {key: self._entry(key, entry, shape, way) for key, entry in entries.items()}
+            case List(items=items) if shape.items is not None:
+                return tuple(self._shaped(item, shape.items, (*way, index)) for index, item in enumerate(items))
             case _:
                 return self._value(node, way)
 
@@ -58,6 +63,10 @@ class Modeller:
         below = (*way, key)
         self.marks[below] = entry.value.mark if isinstance(entry.value, Scalar) else entry.mark
         return self._data(entry.value, shape.below(key), below)
+
+    def _shaped(self, item: Node, shape: Shape, way: Way) -> object:
+        self.marks[way] = item.mark
+        return self._data(item, shape, way)
 
     def _scope(self, entries: Mapping[Key, Entry], shape: Shape, way: Way) -> dict[str, Any]:
         """Words of ours beside each other, all the rest as options."""
@@ -76,9 +85,6 @@ class Modeller:
         return ours
 
     def _is_option(self, key: str, entry: Entry, words: frozenset[str]) -> bool:
-        if key in NOT_YET and "include" in words:
-            self._findings.add(entry.mark, f"{key} is not known to this version of prosodist yet; take it out")
-            return False
         if key in ELSEWHERE:
             known = ", ".join(sorted(words))
             self._findings.add(entry.mark, f"{key} does not belong here; words of ours that do: {known}")
@@ -96,7 +102,7 @@ class Modeller:
                 return tuple(self._item(item, (*way, index)) for index, item in enumerate(items))
             case Map(entries=entries):
                 if is_marked(entries):
-                    return self._marked(node)
+                    return self._marked(node, way)
                 return {key: self._free_entry(entry, (*way, key)) for key, entry in entries.items()}
 
     def _free_entry(self, entry: Entry, way: Way) -> object:
@@ -109,24 +115,21 @@ class Modeller:
             self._findings.refuse(item.mark, "expected a value, found nothing; take it out of the list")
         return self._value(item, way)
 
-    def _marked(self, node: Map) -> object:
+    def _marked(self, node: Map, way: Way) -> object:
         kind = next(word for word in MARKED if word in node.entries)
         entry = node.entries[kind]
         if len(node.entries) > 1:
             other = next(e for key, e in node.entries.items() if key != kind)
             self._findings.add(other.mark, f"stands beside {kind}, which is a value by itself; take one of them out")
-        if kind not in _MODELS:
-            self._findings.refuse(
-                entry.mark,
-                f"secrets of the kind {kind} are not known to this version yet; write host_file or generated",
-            )
-            return Generated(generated="unknown")
         try:
-            return _MODELS[kind].model_validate({kind: self._value(entry.value, ())})
+            found = _MODELS[kind].model_validate({kind: self._value(entry.value, ())})
         except ValidationError as error:
             for complaint in error.errors(include_url=False, include_input=False):
                 self._findings.refuse(entry.value.mark, str(complaint.get("ctx", {}).get("text", complaint["msg"])))
             return Generated(generated="unknown")
+        if isinstance(found, Age):
+            self.sealed.append((found.age, entry.value.mark))
+        return found
 
     # --- pydantic's words → ours
 
@@ -163,7 +166,7 @@ def _locate(loc: tuple[Key, ...], root: Node, shape: Shape) -> tuple[Mark, Node,
             key_mark, node = node.entries[step]
             mark = key_mark if more == "[key]" else node.mark
         elif isinstance(node, List) and isinstance(step, int) and step < len(node.items):
-            node = node.items[step]
+            node, around, shape, last = node.items[step], shape, shape.below(step), ""
             mark = node.mark
     if loc and last == str(loc[-1]) and around.model is not None and last not in around.words:
         mark = key_mark

@@ -1,8 +1,8 @@
-"""The files of the repository that a host copies or renders: each must be there, and be no link."""
+"""The files of the repository that a host copies, renders or opens: each must be there, and be no link."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from schemas.desired import Source
@@ -10,12 +10,22 @@ from schemas.documents import Tree, near
 from schemas.errors import Mark
 from schemas.findings import Findings
 from schemas.nodes import Map, Node, Scalar
+from schemas.sealed import fault, is_armored
 
 
-def gather_sources(root: Map, tree: Tree, findings: Findings) -> dict[str, Source]:
-    """Repository path → file, for every `source` and `template` and all that lies below a `tree`."""
+def gather_sources(
+    root: Map, tree: Tree, findings: Findings, sealed: Iterable[tuple[str, Mark]] = ()
+) -> dict[str, Source]:
+    """Repository path → file: every `source` and `template`, all below a `tree`, and the age files of `sealed`.
+
+    `sealed` holds what stands under each `age` of the document, and where; an encrypted text is only looked at.
+    """
     sources: dict[str, Source] = {}
-    for kind, path, mark in _named(root):
+    files = [("age", text, mark) for text, mark in sealed if not is_armored(text.encode())]
+    for text, mark in sealed:
+        if is_armored(text.encode()) and (what := fault(text.encode())):
+            findings.add(mark, f"the encrypted text {what}")
+    for kind, path, mark in (*_named(root), *files):
         link = next((p for p in _way_to(path) if p in tree and tree[p].link), None)
         if link is not None:
             findings.add(mark, f"{link} is a symbolic link in the repository; put the file itself there")
@@ -23,8 +33,11 @@ def gather_sources(root: Map, tree: Tree, findings: Findings) -> dict[str, Sourc
             _add_below(path, mark, tree, sources, findings)
         elif path in tree:
             sources[path] = Source(data=tree[path].data, executable=tree[path].executable)
+            if kind == "age" and (what := fault(sources[path].data)):
+                findings.add(mark, f"{path} {what}")
         elif any(file.startswith(f"{path}/") for file in tree):
-            findings.add(mark, f"{path} is a directory of the repository; write tree: {path}")
+            instead = "name a file in it" if kind == "age" else f"write tree: {path}"
+            findings.add(mark, f"{path} is a directory of the repository; {instead}")
         else:
             findings.add(mark, f"there is no file {path} in the repository; {near(path, tree)}")
     return sources

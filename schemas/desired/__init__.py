@@ -10,7 +10,7 @@ from pydantic import Field
 from schemas.desired.files import File
 from schemas.desired.prosody import Component, Prosody, VirtualHost
 from schemas.desired.texts import HostPath, Text
-from schemas.desired.values import Generated, HostFile, Lua, Model, Word
+from schemas.desired.values import Age, Generated, HostFile, Lua, Model, SecretRef, Word
 from schemas.errors import Mark, Mistake
 from schemas.plan import Policy
 
@@ -75,6 +75,7 @@ class HostSpec:
 
 
 __all__ = [
+    "Age",
     "Component",
     "File",
     "Generated",
@@ -84,6 +85,7 @@ __all__ = [
     "Lua",
     "Prosody",
     "Prune",
+    "SecretRef",
     "Source",
     "VirtualHost",
 ]

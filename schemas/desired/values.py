@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
-from schemas.desired.texts import HostPath, Name, Text, check_text, refuse
+from schemas.desired.texts import HostPath, Name, Text, check_repository_path, check_text, refuse
 from schemas.plan import Policy
+from schemas.sealed import is_armored
 
 
 class Model(BaseModel):
@@ -31,13 +33,36 @@ class Generated(Model):
     generated: Name = Field(description="its name on this host")
 
 
+def check_sealed(value: object) -> str:
+    """A path below `secrets/`, or age's armored text. What else stands there may be the secret itself: not shown."""
+    text = value if isinstance(value, str) else ""
+    if is_armored(text.encode(errors="replace")):
+        return text
+    try:
+        path = check_repository_path(text)
+    except PydanticCustomError:
+        path = ""
+    if not path.startswith("secrets/"):
+        raise refuse("expected a path below secrets/, or the encrypted text; write secrets/NAME.age")
+    return path
+
+
+class Age(Model):
+    """A secret that lies encrypted in the repository, and that the host opens with its age key."""
+
+    age: Annotated[str, BeforeValidator(check_sealed)] = Field(
+        description="path of an age file below secrets/, or the encrypted text; one newline at its end is no part of it"
+    )
+
+
 class Lua(Model):
     """A Lua expression, written as it stands."""
 
     lua: Text = Field(description="one Lua expression")
 
 
-SecretRef: TypeAlias = HostFile | Generated
+SecretRef: TypeAlias = HostFile | Generated | Age
+"""A secret, wherever one may stand: any of the three."""
 
 OptionValue: TypeAlias = (
     "bool | int | float | str | SecretRef | Lua | tuple[OptionValue, ...] | Mapping[str | int, OptionValue]"
@@ -45,9 +70,9 @@ OptionValue: TypeAlias = (
 """Any value of a Prosody option: a map is a table, a list a list, an integer key an index."""
 
 
-def check_content(value: object) -> HostFile | Generated | str:
+def check_content(value: object) -> SecretRef | str:
     """A text or a secret."""
-    return value if isinstance(value, HostFile | Generated) else check_text(value)
+    return value if isinstance(value, SecretRef) else check_text(value)
 
 
 def check_variables(value: object) -> object:
@@ -64,7 +89,7 @@ def check_variables(value: object) -> object:
     return value
 
 
-Content: TypeAlias = Annotated[str | HostFile | Generated, BeforeValidator(check_content)]
+Content: TypeAlias = Annotated[str | SecretRef, BeforeValidator(check_content)]
 FileVariables: TypeAlias = Annotated[Mapping[Text, Any], BeforeValidator(check_variables)]
 Word: TypeAlias = Annotated[Policy, Field(strict=False)]
 """`drift`, as git spells it."""

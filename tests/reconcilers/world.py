@@ -79,6 +79,7 @@ class World:
             fqdn="a",
             home=PurePosixPath(home),
             paths=local.site_paths(PurePosixPath(home)),
+            age_key=PurePosixPath(home, "age.key"),
             prosody=found,
             user=user,
             owner=owner,
