@@ -13,7 +13,7 @@ from schemas.errors import Mark
 from schemas.findings import Findings, nearest
 from schemas.nodes import Entry, Key, List, Map, Node, Scalar, Way, describe
 from schemas.notation import quoted, shortened
-from schemas.shape import ELSEWHERE, MARKED, Shape, is_marked
+from schemas.shape import ELSEWHERE, MARKED, NOT_YET, Shape, is_marked
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -50,12 +50,10 @@ class Modeller:
 
     def _data(self, node: Node, shape: Shape, way: Way) -> object:
         match node:
-            case Map(entries=entries) if shape.scope:
+            case Map(entries=entries) if shape.model is not None and shape.scope:
                 return self._scope(entries, shape, way)
-            case Map(entries=entries) if shape.of or shape.things is not None:
+            case Map(entries=entries) if shape.model is not None or shape.things is not None:
                 return {key: self._entry(key, entry, shape, way) for key, entry in entries.items()}
-            case List(items=items) if shape.items is not None:
-                return tuple(self._shaped(item, shape.items, (*way, index)) for index, item in enumerate(items))
             case _:
                 return self._value(node, way)
 
@@ -63,10 +61,6 @@ class Modeller:
         below = (*way, key)
         self.marks[below] = entry.value.mark if isinstance(entry.value, Scalar) else entry.mark
         return self._data(entry.value, shape.below(key), below)
-
-    def _shaped(self, item: Node, shape: Shape, way: Way) -> object:
-        self.marks[way] = item.mark
-        return self._data(item, shape, way)
 
     def _scope(self, entries: Mapping[Key, Entry], shape: Shape, way: Way) -> dict[str, Any]:
         """Words of ours beside each other, all the rest as options."""
@@ -85,6 +79,9 @@ class Modeller:
         return ours
 
     def _is_option(self, key: str, entry: Entry, words: frozenset[str]) -> bool:
+        if key in NOT_YET and "include" in words:
+            self._findings.add(entry.mark, f"{key} is not known to this version of prosodist yet; take it out")
+            return False
         if key in ELSEWHERE:
             known = ", ".join(sorted(words))
             self._findings.add(entry.mark, f"{key} does not belong here; words of ours that do: {known}")
@@ -102,7 +99,7 @@ class Modeller:
                 return tuple(self._item(item, (*way, index)) for index, item in enumerate(items))
             case Map(entries=entries):
                 if is_marked(entries):
-                    return self._marked(node, way)
+                    return self._marked(node)
                 return {key: self._free_entry(entry, (*way, key)) for key, entry in entries.items()}
 
     def _free_entry(self, entry: Entry, way: Way) -> object:
@@ -115,7 +112,7 @@ class Modeller:
             self._findings.refuse(item.mark, "expected a value, found nothing; take it out of the list")
         return self._value(item, way)
 
-    def _marked(self, node: Map, way: Way) -> object:
+    def _marked(self, node: Map) -> object:
         kind = next(word for word in MARKED if word in node.entries)
         entry = node.entries[kind]
         if len(node.entries) > 1:
@@ -166,7 +163,7 @@ def _locate(loc: tuple[Key, ...], root: Node, shape: Shape) -> tuple[Mark, Node,
             key_mark, node = node.entries[step]
             mark = key_mark if more == "[key]" else node.mark
         elif isinstance(node, List) and isinstance(step, int) and step < len(node.items):
-            node, around, shape, last = node.items[step], shape, shape.below(step), ""
+            node = node.items[step]
             mark = node.mark
     if loc and last == str(loc[-1]) and around.model is not None and last not in around.words:
         mark = key_mark
