@@ -40,7 +40,11 @@ def decode(file: str, data: bytes, findings: Findings) -> str | None:
     return text
 
 
+def count_breaks(text: str, start: int, end: int) -> int:
+    """How many lines end within this part of a text: by LF, CR, or both as one."""
+    return text.count("\n", start, end) + text.count("\r", start, end) - text.count("\r\n", start, end)
+
+
 def _place(before: str) -> tuple[int, int]:
     """Line and column, from 1, of what follows this text."""
-    lines = re.split(r"\r\n|\n|\r", before)
-    return len(lines), len(lines[-1]) + 1
+    return 1 + count_breaks(before, 0, len(before)), len(before) - max(before.rfind("\n"), before.rfind("\r"))

@@ -8,10 +8,21 @@ from dataclasses import dataclass, field
 
 from schemas.errors import Mark
 
+MOST = 1000
+"""Mistakes that are told at once: more than a person mends in one go, and few enough to cost nothing."""
+_LONGEST_WORD = 100
+
+
+class Enough(Exception):
+    """More mistakes than are told at once were found; there is no use in looking for others."""
+
 
 @dataclass(slots=True)
 class Findings:
-    """Collects. Each (mark, text) counts once, however many hosts extend the body in which it stands."""
+    """Collects, up to MOST; beyond it every method that adds a mistake raises Enough.
+
+    Each (mark, text) counts once, however many hosts extend the body in which it stands.
+    """
 
     _found: dict[tuple[Mark, str], bool] = field(default_factory=dict)
     _refused: set[Mark] = field(default_factory=set)
@@ -27,16 +38,19 @@ class Findings:
     def add(self, mark: Mark, text: str) -> None:
         """A mistake that stands whatever else the commit says."""
         self._found[mark, text] = True
+        self._stop_when_many(mark)
 
     def miss(self, mark: Mark, text: str) -> None:
         """Something is not there. Told only when every file could be read whole: it may stand in the rest."""
         self._found.setdefault((mark, text), False)
+        self._stop_when_many(mark)
 
     def refuse(self, mark: Mark, text: str) -> None:
         """A mistake of the notation. The value there is doubtful, so nothing else is said about it."""
         self._found[mark, text] = True
         self._notation.add((mark, text))
         self.doubt(mark)
+        self._stop_when_many(mark)
 
     def doubt(self, mark: Mark) -> None:
         """What stands here may not be what was meant, so only the notation is told of it."""
@@ -44,8 +58,8 @@ class Findings:
 
     def break_off(self, mark: Mark, text: str) -> None:
         """The file cannot be read beyond this place."""
-        self.refuse(mark, text)
         self._whole = False
+        self.refuse(mark, text)
 
     def add_to_map(self, mark: Mark, text: str) -> None:
         """A mistake of a map as a whole, whose mark in block style is also that of its first key."""
@@ -65,6 +79,24 @@ class Findings:
         self._notation |= other._notation
         self._of_maps |= other._of_maps
         self._whole &= other._whole
+        if self._found:
+            self._stop_when_many(next(reversed(self._found))[0])
+
+    def _stop_when_many(self, mark: Mark) -> None:
+        if len(self._found) > MOST:
+            text = f"there are over {MOST} mistakes, and this is the last one told; mend these first"
+            self._found[mark, text] = True
+            self._notation.add((mark, text))
+            self._whole = False
+            raise Enough
+
+    def adopt(self, other: Findings) -> None:
+        """Take over what another found and stands whatever is said elsewhere."""
+        certain = {found for found, is_certain in other._found.items() if is_certain}
+        self._found |= dict.fromkeys(certain, True)
+        self._refused |= other._refused
+        self._notation |= other._notation & certain
+        self._of_maps |= other._of_maps & certain
 
     def is_of_map(self, mark: Mark, text: str) -> bool:
         """Whether this was said of a map and not of its first key."""
@@ -97,5 +129,7 @@ class Findings:
 
 def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     """The known name most like this one; empty when none is."""
+    if len(word) > _LONGEST_WORD:
+        return ""
     close = difflib.get_close_matches(word, [name for name in known if name], n=1, cutoff=cutoff)
     return close[0] if close else ""

@@ -8,19 +8,23 @@ here, all of it at once, and the tree is built as far as it goes, so that one mi
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 import yaml
 from yaml._yaml import CParser
 
-from schemas.decoding import decode
+from schemas.decoding import count_breaks, decode
 from schemas.errors import Mark
-from schemas.findings import Findings
+from schemas.findings import Enough, Findings
 from schemas.notation import Disputed, Plain, quoted, read_plain, shortened
 
 DEEPEST = 32
+MOST_VALUES = 200_000
+"""Values of one file: what a second and 100 MB are enough for."""
+_TAB = "a tab indents this line; indent with spaces"
 _MERGE_KEY = "the merge key << may not stand here; share values by extends"
-_TAB_INDENT = re.compile(r" *\t")
+_TAB_INDENT = re.compile(r"(?:\A|\r\n?|\n) *\t")
 
 Key: TypeAlias = "str | int"
 Way: TypeAlias = tuple[Key, ...]
@@ -70,7 +74,10 @@ def parse(file: str, data: bytes, findings: Findings) -> Map | None:
     if text is None:
         return None
     builder = _Builder(file, text, findings)
-    builder.run()
+    try:
+        builder.run()
+    except Enough:
+        return None
     root = builder.root
     if isinstance(root, Map):
         return root
@@ -171,13 +178,16 @@ class _Builder:
         self._documents = 0
         self._torn = False
         self._last: Mark | None = None
-        self._tabs = self._lines_with_tabs()
+        self._texts: list[range] = []  # lines inside of quoted and block texts, where a tab is content
 
     def run(self) -> None:
         """Read to the end, or to what cannot be read."""
         parser = CParser(self._text)
         try:
-            for event in iter(parser.get_event, None):
+            for number, event in enumerate(iter(parser.get_event, None)):
+                if number > MOST_VALUES:
+                    self._break_off(self._mark(event), f"the file has over {MOST_VALUES} values; split it by extends")
+                    break
                 if not self._take(event):
                     break
         except yaml.MarkedYAMLError as error:
@@ -189,8 +199,7 @@ class _Builder:
             self._findings.doubt(self._last)
         while self._open:  # what was begun before the file broke off still holds its mistakes and its `extends`
             self._place(self._open.pop().close())
-        for line in sorted(self._tabs):
-            self._findings.refuse(Mark(self._file, line, 1), "a tab indents this line; indent with spaces")
+        self._refuse_tabs()
 
     def _take(self, event: Event) -> bool:
         """One event; false when there is no use in reading on."""
@@ -234,12 +243,14 @@ class _Builder:
             self._findings.refuse(mark, f"the tag {tag} may not stand here; take it out, and quote what is text")
 
     def _scalar(self, event: Event) -> None:
-        mark = self._last = self._mark(event)
-        self._refuse_marks(event, mark)
+        start = event.start_mark
+        mark = self._last = Mark(self._file, start.line + 1, start.column + 1)
+        if event.anchor is not None or event.tag is not None:
+            self._refuse_marks(event, mark)
         written: str = event.value
         value: Plain = written
         if event.style:
-            self._forget_tabs(event)
+            self._note_lines(event)
         else:
             try:
                 value = read_plain(written)
@@ -295,25 +306,34 @@ class _Builder:
     def _stumble(self, error: yaml.MarkedYAMLError) -> None:
         at: Any = error.problem_mark or error.context_mark
         line, column = (at.line + 1, at.column + 1) if at else (1, 1)
-        if line in self._tabs:
-            self.broken = True
-            self._findings.break_off(Mark(self._file, line, 1), "a tab indents this line; indent with spaces")
+        if line in self._lines_with_tabs():
+            self.broken = True  # the tab is told with the others
+            self._findings.break_off(Mark(self._file, line, 1), _TAB)
             return
         problem = str(error.problem or "unknown trouble")
         self._break_off(Mark(self._file, line, column), _IN_OUR_WORDS.get(problem, f"this is no YAML: {problem}"))
 
-    def _lines_with_tabs(self) -> set[int]:
-        if "\t" not in self._text:
-            return set()
-        lines = re.split(r"\r\n|\n|\r", self._text)
-        return {number for number, line in enumerate(lines, 1) if _TAB_INDENT.match(line)}
+    def _refuse_tabs(self) -> None:
+        texts = iter([*self._texts, range(0)])
+        text = next(texts)
+        for line in self._lines_with_tabs():
+            while text and text[-1] < line:
+                text = next(texts)
+            if line not in text:
+                self._findings.refuse(Mark(self._file, line, 1), _TAB)
 
-    def _forget_tabs(self, event: Event) -> None:
-        """Inside a quoted or block text a tab is content."""
-        if self._tabs:
-            first, last = event.start_mark.line + 2, event.end_mark.line + 1
-            block_ended = event.style in "|>" and event.end_mark.column == 0
-            self._tabs -= set(range(first, last if block_ended else last + 1))
+    def _lines_with_tabs(self) -> Iterator[int]:
+        line, seen = 1, 0
+        for match in _TAB_INDENT.finditer(self._text):
+            line += count_breaks(self._text, seen, match.end())
+            seen = match.end()
+            yield line
+
+    def _note_lines(self, event: Event) -> None:
+        first, end = event.start_mark.line + 2, event.end_mark
+        last = end.line if event.style in "|>" and end.column == 0 else end.line + 1
+        if first <= last:
+            self._texts.append(range(first, last + 1))
 
 
 _IN_OUR_WORDS = {
