@@ -7,6 +7,7 @@ that one does not hide another; what a broken file may have said is then not mis
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from schemas import check
@@ -15,7 +16,7 @@ from schemas.desired import Host, HostSpec, Source
 from schemas.digest import digest_of, digest_with
 from schemas.documents import Blob, Document, Documents, Library, Tree, near
 from schemas.errors import Mark, Mistake, SpecError
-from schemas.findings import Findings
+from schemas.findings import Enough, Findings
 from schemas.model import Modeller
 from schemas.names import Names, gather
 from schemas.names import replace as replace_names
@@ -56,11 +57,12 @@ def load(tree: Tree, name: str, facts: Facts, library: Library | None = None) ->
             [Mistake(mark=Mark(file), text=f"there is no such file in the repository; {near(file, hosts)}")]
         )
     documents = Documents(library or Library(tree), findings)
-    layers = documents.layers(file)
     spec = None
-    if layers:
-        names = _names(layers, name, facts, findings)
-        spec = _spec(tree, name, _combined(layers, names, findings), facts, documents, findings)
+    with suppress(Enough):
+        layers = documents.layers(file)
+        if layers:
+            names = _names(layers, name, facts, findings)
+            spec = _spec(tree, name, _combined(layers, names, findings), facts, documents, findings)
     if findings:
         raise SpecError(_placed(findings.told(), findings, documents))
     assert spec is not None  # the models are silent only when they stand
