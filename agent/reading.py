@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import PurePosixPath
@@ -13,11 +13,13 @@ from agent.bounded import TooDear, Worker
 from agent.source.tree import Entry
 from agent.source.tree import Tree as SourceTree
 from reconcilers import render
+from reconcilers.alongside import lint_templates
 from reconcilers.ports import placeholder_ports
 from reconcilers.secrets import referenced
 from schemas.desired import File, HostFile, HostSpec, Source
 from schemas.errors import Mark, Mistake, SpecError
-from schemas.load import Blob, Facts, Tree, load, with_sources
+from schemas.glimpse import glimpse
+from schemas.load import Blob, Facts, Library, Tree, load, with_sources
 
 Answer = TypeVar("Answer")
 
@@ -52,6 +54,8 @@ class Reader:
     may_write: Judge | None = None
     may_read: Judge | None = None
     may_look_again: ModeJudge | None = None
+    unopened: Callable[[HostSpec], Iterable[Mistake]] | None = None
+    """The encrypted secrets that this host's key does not open; None on a machine without its key."""
     _last: _Reading | None = None
     _passed: frozenset[bytes] = frozenset()
     """The trials of templates that passed in the last reading, and need not be made again."""
@@ -64,6 +68,7 @@ class Reader:
             spec, mistakes = self._read_anew(tree)
         mistakes += _beyond_the_fence(spec, self.may_write, self.may_read)
         mistakes += _out_of_sight(spec, self.may_look_again)
+        mistakes += self.unopened(spec) if self.unopened else ()
         if mistakes:
             raise SpecError(mistakes)
         used = spec.documents | spec.sources.keys()
@@ -178,20 +183,14 @@ def _load(desk: _Desk, name: str, facts: Facts) -> HostSpec:
     try:
         desk.spec = load(desk.tree, name, facts)
     except SpecError as error:
-        raise SpecError([*error.mistakes, *_unreadable_templates(desk.tree)]) from None
+        seen = glimpse(Library(desk.tree), name)
+        raise SpecError([*error.mistakes, *lint_templates(seen, desk.tree)]) from None
     return desk.spec
 
 
 def _try(desk: _Desk, template: str, fqdn: str) -> list[Mistake]:
     assert desk.spec is not None, "it was loaded before"
     return list(render.check_template(desk.spec, template, fqdn=fqdn, ports=placeholder_ports(desk.spec)))
-
-
-def _unreadable_templates(tree: Tree) -> Iterator[Mistake]:
-    """With a document that says nothing certain, templates can at least be read."""
-    for path in sorted(tree):
-        if path.startswith("templates/") and path.endswith(".j2"):
-            yield from render.check_syntax(path, tree[path].data)
 
 
 def _render(_: object, name: str, text: bytes, variables: Mapping[str, Any]) -> bytes:

@@ -79,7 +79,7 @@ class Reader(Protocol):
     ) -> Completed:
         """Run a program that is only to look, and can put no byte into a file.
 
-        `depends` are the paths that decide its answer. Raises Temporary on 20 s.
+        `depends` are the paths that decide its answer. Raises Excessive when it takes over 10 s, or prints over 16 MiB.
         """
 
     def process(self, pid: int) -> Process | None:

@@ -32,8 +32,8 @@ _CONDITIONS = ("if", "elif")
 _BEGIN, _END = ("variable_begin", "block_begin"), ("variable_end", "block_end")
 
 
-def lint(name: str, text: bytes, given: Collection[str]) -> Iterator[Mistake]:
-    """Mistakes of syntax, and names that nobody gives to the template.
+def lint(name: str, text: bytes, given: Collection[str] | None) -> Iterator[Mistake]:
+    """Mistakes of syntax, and names that nobody gives to the template. `given` None: any name may be given.
 
     A name that the template itself asks about (`is defined`, `default`, its name as a text) may be missing.
     """
@@ -43,12 +43,13 @@ def lint(name: str, text: bytes, given: Collection[str]) -> Iterator[Mistake]:
         line = text.count(b"\n", 0, error.start) + 1
         yield Mistake(mark=Mark(name, line, 1), text="it is not UTF-8; save it as UTF-8")
         return
-    reading = _Reading(file=name, source=source, known={*_ENVIRONMENT.globals, *GIVEN, *given})
+    known = None if given is None else frozenset((*_ENVIRONMENT.globals, *GIVEN, *given))
+    reading = _Reading(file=name, source=source, known=known)
     reading.read()
     yield from reading.mistakes
 
 
-def told_undefined(message: str) -> str:
+def told_undefined(message: str | None) -> str:
     """The words for a name that nobody gives."""
     return f"{message}; a template sees fqdn, vars, the file's own vars, prosody, virtual_hosts, ports"
 
@@ -71,7 +72,7 @@ class _Reading:
 
     file: str
     source: str
-    known: set[str]
+    known: frozenset[str] | None
     mistakes: list[Mistake] = field(default_factory=list)
 
     def read(self) -> None:
@@ -123,10 +124,11 @@ class _Reading:
             kind = "filter" if isinstance(call, nodes.Filter) else "test"
             if call.name not in (_ENVIRONMENT.filters if kind == "filter" else _ENVIRONMENT.tests):
                 self._tell(call.lineno, 1, told_syntax(f"No {kind} named {call.name!r}."))
+        missing = unknown - self.known if self.known is not None else set()
         lines = self.source.split("\n")
         times: Counter[tuple[int, str]] = Counter()
         for node in tree.find_all(nodes.Name):
-            if node.ctx == "load" and node.name in unknown - self.known and not times[node.lineno, node.name]:
+            if node.ctx == "load" and node.name in missing and not times[node.lineno, node.name]:
                 times[node.lineno, node.name] += 1
                 column = column_of(lines[node.lineno - 1], node.name) if node.lineno <= len(lines) else 1
                 self._tell(node.lineno, column, told_undefined(f"'{node.name}' is undefined"))

@@ -5,13 +5,14 @@ What a template sees is gathered here too, so that every template of the reposit
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from reconcilers.attempt import attempt, line_of
+from reconcilers.lint import told_syntax, told_undefined
 from schemas.desired import Age, Generated, HostFile, HostSpec, Lua, SecretRef
 from schemas.errors import Mark, Mistake, SpecError
 
@@ -36,15 +37,13 @@ def render(name: str, text: bytes, variables: Mapping[str, Any]) -> bytes:
         template = _compile(name, text)
         return template.render(variables).encode()
     except jinja2.TemplateSyntaxError as error:
-        raise _mistake(name, error.lineno, f"{error.message}; correct the template") from None
+        raise _mistake(name, error.lineno, told_syntax(error.message)) from None
     except jinja2.UndefinedError as error:
-        seen = "fqdn, vars, the file's own vars, prosody, virtual_hosts, ports"
-        what = f"{error.message}; a template sees {seen}"
-        raise _mistake(name, _line(name, error), what) from None
+        raise _mistake(name, line_of(name, error), told_undefined(error.message)) from None
     except MemoryError:
         raise
     except Exception as error:  # whatever a template provokes is the template's mistake
-        raise _mistake(name, _line(name, error), f"{type(error).__name__}: {error}; correct the template") from None
+        raise _mistake(name, line_of(name, error), f"{type(error).__name__}: {error}; correct the template") from None
 
 
 def variables(spec: HostSpec, *, fqdn: str, ports: Mapping[str, Sequence[int]]) -> dict[str, Any]:
@@ -104,26 +103,9 @@ def check_template(spec: HostSpec, name: str, *, fqdn: str, ports: Mapping[str, 
     for entry in spec.host.files.values():
         if entry.template == name:
             own = {name: filled(value, lambda _: PLACEHOLDER) for name, value in entry.vars.items()}
-            yield from _trial(spec, name, {**seen, **own})
+            yield from attempt(_ENVIRONMENT, name, spec.sources[name].data, {**seen, **own})
     if spec.host.prosody is not None and spec.host.prosody.template == name:
-        yield from _trial(spec, name, seen)
-
-
-def check_syntax(name: str, text: bytes) -> Iterator[Mistake]:
-    """The template's first mistake of syntax, if it has one."""
-    try:
-        _ENVIRONMENT.parse(text.decode(), name=name)
-    except jinja2.TemplateSyntaxError as error:
-        yield from _mistake(name, error.lineno, f"{error.message}; correct the template").mistakes
-    except UnicodeDecodeError:
-        yield from _mistake(name, 1, "it is not UTF-8; save it as UTF-8").mistakes
-
-
-def _trial(spec: HostSpec, name: str, seen: Mapping[str, Any]) -> Iterator[Mistake]:
-    try:
-        render(name, spec.sources[name].data, seen)
-    except SpecError as error:
-        yield from error.mistakes
+        yield from attempt(_ENVIRONMENT, name, spec.sources[name].data, seen)
 
 
 def _compile(name: str, text: bytes) -> jinja2.Template:
@@ -134,11 +116,6 @@ def _compile(name: str, text: bytes) -> jinja2.Template:
         template.globals.update(_ENVIRONMENT.globals)
         _COMPILED[text] = template
     return template
-
-
-def _line(name: str, error: BaseException) -> int:
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == name]
-    return (lines[-1] if lines else 1) or 1
 
 
 def _mistake(name: str, line: int, text: str) -> SpecError:

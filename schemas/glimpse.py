@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from schemas.documents import Library
+from schemas.errors import Mark
 from schemas.fragments import Fragment, find_fragments
 from schemas.nodes import Key, List, Map, Node, Scalar
 from schemas.shape import HOST
@@ -25,6 +26,8 @@ class Glimpse:
     fragments: tuple[Fragment, ...]
     templates: Mapping[str, frozenset[str]]
     unread: str | None
+    paths: tuple[tuple[str, Mark], ...]
+    """Each path of `files` as it is written, and where."""
 
 
 def glimpse(library: Library, name: str) -> Glimpse:
@@ -32,6 +35,7 @@ def glimpse(library: Library, name: str) -> Glimpse:
     fragments: list[Fragment] = []
     everywhere: set[str] = set()
     own: dict[str, set[str]] = {}
+    paths: list[tuple[str, Mark]] = []
     unread: list[str] = []
     missing = False
 
@@ -57,11 +61,16 @@ def glimpse(library: Library, name: str) -> Glimpse:
         everywhere |= _names(_below(root, "vars"))
         if (prosody := _below(root, "prosody")) is not None:
             fragments += find_fragments(prosody, HOST.below("prosody"), text_of)
+        if isinstance(files := _below(root, "files"), Map):
+            paths += [(key, entry.mark) for key, entry in files.entries.items() if isinstance(key, str)]
         for template, names in _templates(root):
             own.setdefault(template, set()).update(names)
     templates = {path: frozenset(names | everywhere) for path, names in own.items() if path in library.tree}
     return Glimpse(
-        fragments=tuple(dict.fromkeys(fragments)), templates=templates, unread=None if missing else "\n".join(unread)
+        fragments=tuple(dict.fromkeys(fragments)),
+        templates=templates,
+        unread=None if missing else "\n".join(unread),
+        paths=tuple(paths),
     )
 
 
