@@ -7,6 +7,7 @@ key; where it is lost, the copy's own will do. It is written first: a copy count
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hmac
 import json
@@ -21,6 +22,11 @@ from typing import Any
 from agent import durable, keys
 from agent.atomic import Copy
 from schemas.errors import ActionFailed, AgentError
+
+NEWEST = 50
+"""Copies of each object that stay, however old they are."""
+RECENT = 30 * 86400.0
+"""Seconds for which every copy stays, however many there are."""
 
 ID = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{4}")
 
@@ -72,12 +78,14 @@ class Kept:
             digest = hmac.digest(keys.ensure_digest_key(self._digest_key), payload, "sha256").hex()
             if (newest := self._newest_of(copy.path)) is not None and newest.digest == digest:
                 return newest.id  # a fight over one file must not fill the disk with the same copy
-            return self._write({"path": str(copy.path), "at": at, "why": why, "digest": digest}, payload)
+            id_ = self._write({"path": str(copy.path), "at": at, "why": why, "digest": digest}, payload)
         except OSError as error:
             raise ActionFailed(
                 f"{copy.path}: no copy of it can be kept in {self._directory} ({error.strerror}), "
                 "so it is not changed; free some space there"
             ) from error
+        self._trim(copy.path, at)
+        return id_
 
     def list(self) -> tuple[KeptItem, ...]:
         """Every copy, newest first."""
@@ -106,6 +114,15 @@ class Kept:
             (self._directory / f"{id_}.json").unlink()
             raise
         return id_
+
+    def _trim(self, path: PurePosixPath, now: float) -> None:
+        """Let go of what is neither recent nor among the newest of its object."""
+        ours = [item for item in self.list() if item.path == path]
+        for item in ours[NEWEST:]:
+            if item.at < now - RECENT:
+                with contextlib.suppress(OSError):  # the next copy tries again
+                    for suffix in (".age", ".json"):  # in this order: a copy counts when its .age is there
+                        (self._directory / f"{item.id}{suffix}").unlink()
 
     def _reserve(self, at: float, line: bytes) -> str:
         while True:

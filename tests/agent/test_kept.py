@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -238,3 +239,21 @@ def test_what_is_kept_is_synced_before_it_is_said(tmp_path, age_key):
     calls = [line for line in ran.stderr.splitlines() if str(tmp_path / "kept") in line]
     last = [call.split("(")[0] for call in calls][-5:]
     assert last == ["write", "fsync", "link", "unlink", "fsync"]
+
+
+# --- how many ----------------------------------------------------------------------------------------------
+
+
+def test_old_copies_go_beyond_the_newest_of_their_object(kept, tmp_path, monkeypatch):
+    """Of each object the newest stay however old, and the recent however many; others' copies are let be."""
+    monkeypatch.setattr("agent.kept.NEWEST", 3)
+    kept.keep(LINK, "drift", at=NOW)
+    for day in range(8):
+        kept.keep(replace(MOTD, content=b"%d" % day), "drift", at=NOW + day * 86400)
+    assert len(kept.list()) == 9, "all are recent"
+    for day in (40, 41):
+        kept.keep(replace(MOTD, content=b"%d" % day), "drift", at=NOW + day * 86400)
+    left = [item for item in kept.list() if item.path == MOTD.path]
+    assert [kept.show(item.id) for item in left] == [b"41", b"40", b"7"]
+    assert [item.path for item in kept.list()][-1] == LINK.path
+    assert len(list((tmp_path / "state/kept").iterdir())) == 2 * 4, "nothing of them is left behind"
