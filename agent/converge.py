@@ -171,6 +171,7 @@ def _round(house: House, spec: HostSpec, site: Site, view: View, memory: _Pass, 
     if _give_up_repetitions(house, plan, memory, revision):
         return
     stage.check(house.host, spec, site, plan)
+    _foresee(house, plan)
     former = inventory.write_ahead(house.state, view, revision)
     memory.touched.clear()
     try:
@@ -189,6 +190,13 @@ def _round(house: House, spec: HostSpec, site: Site, view: View, memory: _Pass, 
         untouched = [owned for owned in former if owned.id not in memory.touched]
         house.state.settle_round(untouched, owes=house.state.owed())
     house.state.clear_owed()
+
+
+def _foresee(house: House, plan: Plan) -> None:
+    """Nothing is written, and no Prosody stopped, for a start that cannot come."""
+    actions = [action for change in plan.changes for action in change.actions]
+    for action in (*actions, *(plan.activation.after if plan.activation else ())):
+        house.host.foresee(action)
 
 
 def _activate(house: House, owed: Activation, memory: _Pass, revision: str) -> None:

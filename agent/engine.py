@@ -10,6 +10,7 @@ from agent.bounded import reap
 from agent.converge import House
 from agent.events import LOG
 from agent.kept import Kept
+from agent.logfiles import Logs
 from agent.outcome import Outcome, plan_json
 from agent.passes import Passes
 from agent.settings import Settings
@@ -31,11 +32,12 @@ class Engine:
         anchor: Anchor,
         passes: Passes,
         kept: Kept,
+        logs: Logs,
         *,
         prosody_user: str | None,
     ) -> None:
         self._settings, self._house, self._anchor = settings, house, anchor
-        self._passes, self._kept = passes, kept
+        self._passes, self._kept, self._logs = passes, kept, logs
         self.source = source
         self.prosody_user = prosody_user
         """Who Prosody runs as, when that is not the agent's own user."""
@@ -84,12 +86,17 @@ class Engine:
         return self.last
 
     def rest(self) -> None:
-        """What may wait until a pass is over: let accepted and good outlive the mirror, take leave of children."""
+        """What may wait until a pass is over.
+
+        Let accepted and good outlive the mirror, take leave of children, let no log grow for ever.
+        """
         reap(wait=True)
         try:
             self.source.save()
         except Exception as error:  # whatever it is, the next pass tries again; the agent goes on
             LOG.warning("source.unsaved", reason=str(error) or type(error).__name__)
+        for path, reason in self._logs.trim():
+            LOG.warning("log.untrimmed", object=str(path), reason=reason)
 
     def _confirm(self) -> dict[str, Any]:
         held = self._house.state.held()

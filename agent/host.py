@@ -177,6 +177,11 @@ class LocalHost:
             case _:
                 assert_never(action)
 
+    def foresee(self, action: Action) -> None:
+        """Raises Temporary when it is known beforehand that a start would fail."""
+        if isinstance(action, Spawn):
+            self._spawned.foresee(action)
+
     def restore(self, kept: Copy) -> None:
         """Put content, mode and owner of a kept copy back at its path. What lies there now is kept aside
         first.

@@ -42,6 +42,7 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "history.failed": "an event could not be put down in the history",
         "kept.stored": "what a person wrote was kept before it was corrected; `prosodist kept list` shows it",
         "library.warned": "a library that the agent uses has something to say",
+        "log.untrimmed": "a log of Prosody's has grown too large and could not be begun anew",
         "mirror.mended": "the mirror of the repository was broken and has been made anew",
         "notify.failed": "the service manager could not be told that the agent is ready",
         "pass.done": "a pass ended; says its result, its revision and how long it took",

@@ -20,6 +20,7 @@ from agent.engine import Engine
 from agent.events import LOG, Events
 from agent.host import LocalHost
 from agent.kept import Kept
+from agent.logfiles import Logs
 from agent.outcome import Outcome
 from agent.passes import Passes
 from agent.reading import Reader as CommitReader
@@ -175,7 +176,8 @@ def _engine(settings: Settings, config: Path) -> Iterator[tuple[Engine, Watch]]:
         )
         anchor = Anchor(config.parent / "accepted")
         passes = Passes(house, source, anchor, reader.read)
-        yield Engine(settings, house, source, anchor, passes, kept, prosody_user=place.user), watch
+        logs = Logs(place.logs, place.fence())
+        yield Engine(settings, house, source, anchor, passes, kept, logs, prosody_user=place.user), watch
 
 
 def _heed(watch: Watch) -> None:

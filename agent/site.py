@@ -16,6 +16,7 @@ from typing import Any
 from agent import log
 from agent.fence import Fence
 from agent.settings import Settings
+from reconcilers import services
 from reconcilers.contract import Apart, Paths, Reader, Site
 from reconcilers.profiles import local
 from schemas.desired import File
@@ -66,6 +67,12 @@ class Place:
     def user(self) -> str | None:
         """Who Prosody runs as, when that is not the agent's own user."""
         return self._user
+
+    @property
+    def logs(self) -> tuple[PurePosixPath, ...]:
+        """What Prosody appends to, and nobody but the agent keeps small."""
+        log = local.site_paths(self._home).log
+        return (log, log.with_name(services.OUTPUT))
 
     def fence(self) -> Fence:
         """Where the hands may reach. The agent's own files below an open place are closed, Prosody's are not."""

@@ -10,12 +10,14 @@ from signal import Signals
 from typing import Any
 
 from agent import living, processes
-from agent.fence import Fence, failure, reach
+from agent.fence import Fence, Place, failure, reach
 from agent.users import user_name, user_number
 from reconcilers.contract import Process
 from schemas.errors import ActionFailed, Temporary
 from schemas.plan import Signal, Spawn, Stop
 from schemas.record import Record
+
+_APPENDING = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class Spawned:
@@ -57,28 +59,37 @@ class Spawned:
             found = Process(pid=pid, started=when, argv=action.argv, user=user, boot=living.boot())
         self._remember(action.id, found.identity)
 
+    def foresee(self, action: Spawn) -> None:
+        """Look whether its log could be opened. Raises Temporary: what it would follow is not to be begun."""
+        if action.log is None:
+            return
+        try:
+            with reach(action.log, self._fence.real(action.log)) as place:
+                os.close(_open_plain(place))
+        except FileNotFoundError:
+            return  # it will be made
+        except OSError as error:
+            raise Temporary(str(failure(action.log, error))) from None
+        except ActionFailed as error:
+            raise Temporary(str(error)) from None
+
     def _open_log(self, path: PurePosixPath, user: str | None) -> int:
         """The log to append to, made 0640 for its user. Raises ActionFailed when something else than a file
         is there.
         """
         uid = user_number(user)
         self._fence.check(path)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         try:
             with reach(path, self._fence.real(path)) as place:
                 try:
-                    log = os.open(place.name, flags | os.O_CREAT | os.O_EXCL, 0o640, dir_fd=place.directory)
+                    log = os.open(place.name, _APPENDING | os.O_CREAT | os.O_EXCL, 0o640, dir_fd=place.directory)
                 except FileExistsError:
-                    log = os.open(place.name, flags, dir_fd=place.directory)
+                    log = _open_plain(place)
                 else:
                     os.fchown(log, uid, -1)
                     os.fchmod(log, 0o640)
         except OSError as error:
             raise failure(path, error) from error
-        found = os.fstat(log)
-        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:  # a second name may be that of a file of root's
-            os.close(log)
-            raise ActionFailed(f"{path}: a log is wanted and this is no file with this one name; move it away")
         os.set_blocking(log, True)
         return log
 
@@ -102,3 +113,13 @@ class Spawned:
         if record is None or process is None or not process.is_recorded_in(record):
             return None
         return process.pid, process.started
+
+
+def _open_plain(place: Place) -> int:
+    """A log that is there. Raises ActionFailed when it is something else than a file, OSError as the kernel says."""
+    log = os.open(place.name, _APPENDING, dir_fd=place.directory)
+    found = os.fstat(log)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:  # a second name may be that of a file of root's
+        os.close(log)
+        raise ActionFailed(f"{place.path}: a log is wanted and this is no file with this one name; move it away")
+    return log

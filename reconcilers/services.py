@@ -28,7 +28,7 @@ NAME = "services"
 PROCESS = "process:prosody"
 """The record of the child: `pid`, `started` (clock ticks since boot) and `boot`."""
 _ID = "service:prosody"
-_LOG = "prosody.out"
+OUTPUT = "prosody.out"
 """Beside Prosody's own log: what it prints before that is open, and what Lua says when it dies."""
 
 
@@ -51,7 +51,7 @@ def start(site: Site) -> Spawn:
         id=PROCESS,
         argv=(str(site.prosody.program), "--config", str(site.paths.config), "-F"),
         user=site.user,
-        log=site.paths.log.with_name(_LOG),
+        log=site.paths.log.with_name(OUTPUT),
         umask=0o027,
     )
 

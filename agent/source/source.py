@@ -13,7 +13,7 @@ from pygit2.enums import RepositoryOpenFlag
 
 from agent import durable
 from agent.address import Address, Transport, parse_address
-from agent.bounded import TooDear, Worker
+from agent.bounded import TooDear, Worker, reap
 from agent.settings import Settings, check_key_file
 from agent.source.carry import carry
 from agent.source.mirror import ACCEPTED, FETCHED, GIT_TROUBLE, GOOD, Mirror, MirrorDamaged, isolate
@@ -164,6 +164,7 @@ class Source:
             self._mirror.verify()  # what looks like the remote's fault may be ours
             raise
         finally:
+            reap(wait=True)  # a child that was ended may be in its last system call
             self._mirror.sweep()
         if offered.tip is None:
             raise self._no_branch(is_empty=offered.is_empty)
