@@ -15,7 +15,7 @@ from schemas.desired.values import Model
 from schemas.errors import Temporary
 from schemas.plan import Change, Holds, Kind, Make, NextRound, PathChanges, Verdict, Wait
 from schemas.record import Owned
-from schemas.sealed import NoIdentity, NotOpened, is_armored, unseal
+from schemas.sealed import NoIdentity, NotOpened, is_armored, open_secret
 from schemas.secret import Secret
 
 NAME = "secrets"
@@ -127,14 +127,13 @@ def _opened(reader: Reader, spec: HostSpec, site: Site, reference: Age) -> Secre
         key = reader.read(site.age_key)
         if key is None:
             return wait(f"{site.age_key}, which opens {name}, is not there; put the host's age key back")
-        value = site.apart(unseal, key, data).removesuffix(b"\n")
+        return Secret(site.apart(open_secret, key, data))
     except NotOpened as error:
         return wait(f"{name} {error}")
     except NoIdentity as error:
         return wait(f"{site.age_key} {error}")
     except Temporary as error:
         return wait(str(error))
-    return Secret(value) if value else wait(f"{name} holds nothing; encrypt the secret again")
 
 
 def _from_host(reader: Reader, site: Site, path: PurePosixPath) -> Secret | Wait:

@@ -112,10 +112,17 @@ def unseal(key: bytes, sealed: bytes) -> bytes:
         return bytes(pyrage.decrypt(sealed, keys))
     except pyrage.DecryptError as error:
         if "No matching keys" in str(error):
-            raise NotOpened(
-                f"is not encrypted to this key; encrypt it again, to the recipient {recipient(key)} too"
-            ) from None
+            instead = f"add {recipient(key)} to secrets/.recipients and encrypt it again"
+            raise NotOpened(f"is not encrypted to this key; {instead}") from None
         raise NotOpened("is cut short or damaged; encrypt it again") from None
+
+
+def open_secret(key: bytes, sealed: bytes) -> bytes:
+    """The secret in an age file: one newline at its end is no part of it. Raises as `unseal`, and for nothing in it."""
+    secret = unseal(key, sealed).removesuffix(b"\n")
+    if not secret:
+        raise NotOpened("holds nothing; encrypt the secret again")
+    return secret
 
 
 def _unarmored(text: bytes) -> bytes:
