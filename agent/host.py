@@ -1,6 +1,4 @@
-"""The door to the machine: looks for reconcilers, and the one `match` that carries out every action of a
-plan.
-"""
+"""The door to the machine: looks for reconcilers, and the one `match` that carries out every action of a plan."""
 
 from __future__ import annotations
 
