@@ -1,0 +1,80 @@
+"""Which modules a host enables, and whether anything else can bring code that reads options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from schemas.errors import Mark
+from schemas.nodes import List, Map, Node, Scalar
+from schemas.shape import is_marked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A module by its name without `mod_`, and where it is said."""
+
+    value: str
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enabled:
+    """All modules that any scope of a host names."""
+
+    named: tuple[Named, ...]
+    open: bool
+    """Lua, an included file or a marked value may bring what is not seen here."""
+    has_plugins: bool
+    """The host says where modules come from that Prosody lacks."""
+
+
+_PREFIXES = {
+    "authentication": "auth_",
+    "authorization": "authz_",
+    "default_storage": "storage_",
+    "storage": "storage_",
+}
+"""Options that name a module by what comes after this."""
+
+_LUA = ("lua", "include", "template")
+
+
+def gather_enabled(prosody: Map) -> Enabled:
+    """The modules of the global scope, of each host and of each component."""
+    scopes = tuple(_scopes(prosody))
+    values = [value for scope in scopes for value in _values(scope)]
+    return Enabled(
+        named=tuple(Named(value=name, mark=mark) for name, mark in values if name),
+        open=any(not name for name, _ in values) or any(word in scope.entries for scope in scopes for word in _LUA),
+        has_plugins=any(word in prosody.entries for word in ("plugins", "plugin_paths")),
+    )
+
+
+def _scopes(scope: Map) -> Iterator[Map]:
+    yield scope
+    for key in ("virtual_hosts", "components"):
+        below = scope.entries[key].value if key in scope.entries else None
+        for entry in below.entries.values() if isinstance(below, Map) else ():
+            if isinstance(entry.value, Map):
+                yield from _scopes(entry.value)
+
+
+def _values(scope: Map) -> Iterator[tuple[str, Mark]]:
+    """Name and place of each module; an empty name for what is not a plain text."""
+    for key, prefix in (("modules_enabled", ""), ("module", ""), *_PREFIXES.items()):
+        if key in scope.entries:
+            for node in _leaves(scope.entries[key].value):
+                plain = isinstance(node, Scalar) and isinstance(node.value, str)
+                yield (f"{prefix}{node.value}" if plain and isinstance(node, Scalar) else ""), node.mark
+
+
+def _leaves(node: Node) -> Iterator[Node]:
+    """A value's texts: of itself, of a list's items, of a map's values (`storage`)."""
+    match node:
+        case List(items=items):
+            yield from items
+        case Map(entries=entries) if not is_marked(entries):
+            yield from (entry.value for entry in entries.values())
+        case _:
+            yield node

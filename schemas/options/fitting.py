@@ -1,0 +1,118 @@
+"""Whether Prosody understands an option's value: the same leniency as the getters of its core/moduleapi.lua."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+
+from schemas.findings import nearest
+from schemas.nodes import List, Map, Node, Scalar, describe
+from schemas.options import Option
+from schemas.shape import is_marked
+
+_NAMES: Mapping[str, str] = {
+    "boolean": "true or false",
+    "integer": "an integer",
+    "list": "a list",
+    "number": "a number",
+    "path": "a path",
+    "period": "a duration",
+    "string": "a text",
+    "table": "a map",
+}
+_EXAMPLES: Mapping[str, str] = {
+    "boolean": "true",
+    "integer": "10",
+    "list": "[a, b]",
+    "number": "10",
+    "path": '"/a/path"',
+    "period": '"7 days"',
+    "string": '"a text"',
+    "table": "{key: value}",
+}
+_PERIOD_UNITS = ("d", "w", "mon", "y", "s", "min", "h", "ho")
+"""util/human/io.lua, `multipliers`."""
+
+
+def mismatch(node: Node, option: Option) -> str:
+    """What is wrong with this value and what to write, or nothing. A marked value fits: what it is shows later."""
+    if (isinstance(node, Map) and is_marked(node.entries)) or "any" in option.types:
+        return ""
+    if any(_fits(node, kind, option) for kind in option.types):
+        return ""
+    expected = " or ".join(dict.fromkeys(_expected(kind, option) for kind in option.types))
+    return f"expected {expected}, found {describe(node)}; write {_remedy(node, option)}"
+
+
+def _fits(node: Node, kind: str, option: Option) -> bool:
+    match kind, node:
+        case "table", _:
+            return isinstance(node, Map | List)
+        case "list", Map(entries=entries):
+            return all(isinstance(key, int) for key in entries)
+        case "list", _:
+            return True  # get_option_array: anything else is a list of one
+        case _, List(items=(only,)):
+            return _fits(only, kind, option)  # get_option_scalar takes the first item, and complains of a second
+        case _, Scalar(value=value) if value is not None:
+            return _scalar_fits(value, kind, option)
+    return False
+
+
+def _scalar_fits(value: str | float | bool, kind: str, option: Option) -> bool:
+    match kind:
+        case "boolean":
+            return value in (True, False, "true", "false")
+        case "enum":
+            return any(
+                value == choice and isinstance(value, bool) == isinstance(choice, bool) for choice in option.choices
+            )
+        case "number" | "integer":
+            number = _number(value)
+            within = (option.least is None or number >= option.least) and (option.most is None or number <= option.most)
+            return within and not math.isnan(number) and (kind == "number" or number == int(number))
+        case "period":
+            return value is False or value == "never" or not math.isnan(_number(value)) or _is_period(value)
+    return True  # string and path: Prosody makes a text of any scalar
+
+
+def _number(value: str | float | bool) -> float:
+    """As Lua's tonumber; not a number where it gives nil."""
+    if isinstance(value, bool) or (isinstance(value, str) and not re.fullmatch(r"\s*-?\d+(\.\d+)?\s*", value)):
+        return math.nan
+    return float(value)
+
+
+def _is_period(value: str | float | bool) -> bool:
+    found = re.search(r"([0-9]+)\s*([smhdwy]?[io]?n?)", str(value).lower())
+    return found is not None and found[2] in _PERIOD_UNITS
+
+
+def _expected(kind: str, option: Option) -> str:
+    if kind == "enum":
+        return ", ".join(map(_written, option.choices))
+    name = _NAMES[kind]
+    if kind in ("number", "integer") and option.least is not None:
+        bounds = f"of at least {option.least}" if option.most is None else f"from {option.least} to {option.most}"
+        return f"{name} {bounds}"
+    return name
+
+
+def _remedy(node: Node, option: Option) -> str:
+    """What to write instead: what was meant, if that shows; else the default; else an example."""
+    kind = option.types[0]
+    word = str(node.value).lower() if isinstance(node, Scalar) else ""
+    if kind == "boolean" and word in ("yes", "on", "y", "enabled", "no", "off", "n", "disabled"):
+        return "true" if word in ("yes", "on", "y", "enabled") else "false"
+    if kind == "enum" and (close := nearest(word, [_written(choice) for choice in option.choices])):
+        return close
+    if kind in ("number", "integer") and not math.isnan(number := _number(word)):
+        return str(option.least if option.least is not None and number < option.least else option.most or round(number))
+    if re.fullmatch(r'[\d.]+|true|false|"[^"\\]*"', option.default):
+        return f"{option.default}, say, which is its default"
+    return f"{_written(option.choices[0]) if kind == 'enum' else _EXAMPLES[kind]}, say"
+
+
+def _written(choice: str | bool) -> str:
+    return str(choice).lower() if isinstance(choice, bool) else choice

@@ -1,0 +1,182 @@
+"""A host's Prosody options against what the wanted version knows: mistakes, and notes on what is only doubtful.
+
+Refused: an option that the version lacks, a near miss of a known one, one that nobody can read, one that Prosody
+reads only globally in a host, and a value that it would not understand. Noted: what is deprecated, and what may be
+read by a module that is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from schemas.errors import Mark
+from schemas.findings import Findings
+from schemas.nodes import Entry, Map, Node, Scalar
+from schemas.options import LINES, Option, known, known_to_modules
+from schemas.options.enabled import Enabled, gather_enabled
+from schemas.options.fitting import mismatch
+from schemas.options.spelling import meant
+from schemas.options.versions import lines_of
+from schemas.shape import HOST, Shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scope:
+    """One of Prosody's scopes in the combined document; `kind` is global, host or component."""
+
+    kind: str
+    node: Map
+    shape: Shape
+
+
+def check_options(root: Map, installed: str | None, findings: Findings) -> None:
+    """Tell what is wrong with the options and modules of a combined document.
+
+    `installed` is the version of Prosody that the host has; None where that is not known.
+    """
+    prosody = root.entries.get("prosody")
+    if prosody is None or not isinstance(prosody.value, Map):
+        return
+    lines = lines_of(_word(prosody.value, "version"), installed)
+    if not lines:
+        return
+    told = {mark for mark, _ in findings.certain()}
+    enabled = gather_enabled(prosody.value)
+    checker = _Checker(lines, enabled, findings)
+    for scope in _scopes(prosody.value):
+        words = scope.shape.words
+        for name, entry in scope.node.entries.items():
+            if isinstance(name, str) and name not in words and entry.mark not in told:
+                checker.check_option(name, entry, scope.kind)
+    for module in enabled.named:
+        checker.check_module(module.value, module.mark)
+
+
+class _Checker:
+    """Checks against every line that the host's version leaves open."""
+
+    def __init__(self, lines: tuple[str, ...], enabled: Enabled, findings: Findings) -> None:
+        self._lines = lines
+        self._others = tuple(line for line in LINES if line not in lines)
+        self._enabled = enabled
+        self._findings = findings
+
+    def check_option(self, name: str, entry: Entry, scope: str) -> None:
+        """One option where it stands."""
+        rows = {line: known(line).option(name) for line in self._lines}
+        found = {line: row for line, row in rows.items() if row is not None and not row.gone}
+        others = [row for line in self._lines if (row := known_to_modules(line).option(name)) is not None]
+        if not found and others:
+            return
+        if len(found) < len(rows) and not others:
+            self._lacking(name, entry, found, next((row for row in rows.values() if row is not None), None))
+            return
+        self._misplaced(entry, scope, [*found.values(), *others])
+        if found and all(row.deprecated for row in found.values()):
+            newest = [*found.values()][-1]
+            text = f"deprecated in Prosody {_either(tuple(found))}; {_instead(newest.instead)}"
+            self._findings.note(entry.mark, text)
+        self._mistaken(entry, tuple(found.values()), tuple(others))
+
+    def _lacking(self, name: str, entry: Entry, found: dict[str, Option], gone: Option | None) -> None:
+        """An option that no wanted version has, or not each of them."""
+        wanted = _either(self._lines)
+        if gone is not None and not found:
+            self._findings.add(entry.mark, f"Prosody {wanted} has no such option any more; {_instead(gone.instead)}")
+            return
+        if found:
+            line, row = next(iter(found.items()))
+            self._findings.add(entry.mark, f"only Prosody {line} has this option; {_or_version(row.instead, line)}")
+            return
+        for line in self._others:
+            other = known(line).option(name)
+            if other is not None and not other.gone:
+                text = f"Prosody {wanted} has no such option, {line} has; {_or_version(other.instead, line)}"
+                self._findings.add(entry.mark, text)
+                return
+        self._unknown(name, entry)
+
+    def _unknown(self, name: str, entry: Entry) -> None:
+        wanted = _either(self._lines)
+        if close := meant(name, self._lines):
+            self._findings.add(entry.mark, f"unknown option; write {close}")
+        elif self._reads_are_known():
+            text = f"unknown option: neither Prosody {wanted} nor a module enabled here reads it; take it out"
+            self._findings.add(entry.mark, text)
+        else:
+            text = f"Prosody {wanted} reads no such option; a module that is not known here may, else take it out"
+            self._findings.note(entry.mark, text)
+
+    def _reads_are_known(self) -> bool:
+        """Whether all that could read an option came with Prosody, so that the tables tell of each."""
+        ours = frozenset.intersection(*(known(line).modules for line in self._lines))
+        return not self._enabled.open and {module.value for module in self._enabled.named} <= ours
+
+    def _misplaced(self, entry: Entry, scope: str, rows: list[Option]) -> None:
+        scopes = {row.scope for row in rows}
+        if scope != "global" and scopes == {"global"}:
+            text = "Prosody reads this option only globally, so here it says nothing; move it up, right below prosody"
+            self._findings.add(entry.mark, text)
+        elif scope == "host" and scopes == {"component"}:
+            text = "only components read this option, and none takes it from its host; move it to the component"
+            self._findings.note(entry.mark, text)
+
+    def _mistaken(self, entry: Entry, rows: tuple[Option, ...], others: tuple[Option, ...]) -> None:
+        """A value that a wanted version does not understand, nor a module that reads the same option."""
+        wrong = next(filter(None, (mismatch(entry.value, row) for row in rows)), "")
+        if wrong and all(mismatch(entry.value, row) for row in others):
+            self._findings.add(entry.value.mark if isinstance(entry.value, Scalar) else entry.mark, wrong)
+
+    def check_module(self, name: str, mark: Mark) -> None:
+        """One enabled module."""
+        rows = {line: known(line).module(name) for line in self._lines}
+        found = [row for row in rows.values() if row is not None]
+        if found and all(row.deprecated for row in rows.values() if row is not None) and len(found) == len(rows):
+            text = f"the module {name} does nothing any more in Prosody {_either(self._lines)}"
+            self._findings.note(mark, f"{text}; {_instead(found[0].instead)}")
+        lacking = [line for line, row in rows.items() if row is None]
+        if not lacking or self._enabled.has_plugins:
+            return
+        having = [line for line in LINES if known(line).module(name) is not None]
+        if having and any(known_to_modules(line).module(name) is None for line in lacking):
+            text = f"only Prosody {having[0]} has the module {name}; {_or_version('', having[0])}"
+            self._findings.add(mark, f"{text}, or name a source of it in prosody.plugins")
+        else:
+            text = f"{name} is no module of Prosody {_either(tuple(lacking))}"
+            self._findings.note(mark, f"{text}; unless the host has it already, name a source of it in prosody.plugins")
+
+
+def _scopes(prosody: Map) -> Iterator[_Scope]:
+    """Every scope, the global one first."""
+    shape = HOST.below("prosody")
+    yield _Scope(kind="global", node=prosody, shape=shape)
+    for key, kind in (("virtual_hosts", "host"), ("components", "component")):
+        for node in _maps(prosody, key):
+            below = shape.below(key).below("")
+            yield _Scope(kind=kind, node=node, shape=below)
+            for component in _maps(node, "components") if kind == "host" else ():
+                yield _Scope(kind="component", node=component, shape=below.below("components").below(""))
+
+
+def _maps(node: Map, key: str) -> Iterator[Map]:
+    below = node.entries[key].value if key in node.entries else None
+    if isinstance(below, Map):
+        yield from (entry.value for entry in below.entries.values() if isinstance(entry.value, Map))
+
+
+def _word(node: Map, key: str) -> str | None:
+    value: Node | None = node.entries[key].value if key in node.entries else None
+    return value.value if isinstance(value, Scalar) and isinstance(value.value, str) else None
+
+
+def _instead(instead: str) -> str:
+    return f"write {instead}" if instead else "take it out"
+
+
+def _or_version(instead: str, line: str) -> str:
+    return f'{_instead(instead)}, or write version: "{line}" below prosody'
+
+
+def _either(lines: tuple[str, ...]) -> str:
+    return " or ".join(lines)
