@@ -9,9 +9,9 @@ from pathlib import PurePosixPath
 from reconcilers import secrets
 from reconcilers.contract import Reader, Site
 from reconcilers.mainfile import MainFile, Revealed, render_main, render_template
-from reconcilers.ports import chosen_ports, known_ports
+from reconcilers.ports import DEFAULTS, chosen_ports, known_ports, placeholder_ports, wanted_names
 from reconcilers.profiles import supplied_options
-from reconcilers.render import variables
+from reconcilers.render import PLACEHOLDER, variables
 from schemas.desired import HostSpec, SecretRef
 from schemas.plan import PathChanges, Wait
 from schemas.secret import Secret
@@ -38,6 +38,24 @@ def render_candidate(reader: Reader, spec: HostSpec, site: Site) -> MainFile | W
     if isinstance(revealed, Wait):
         return replace(revealed, id=id_)
     return render_main(spec, supplied_options(site, prosody, chosen), revealed)
+
+
+def render_trial(spec: HostSpec, site: Site) -> MainFile | None:
+    """The main file with a placeholder for each chosen port and each secret: good for a check, and for nothing else.
+
+    What Prosody would not load is refused by it before anything is drawn for it. None where there is no Prosody to
+    load it. Raises SpecError.
+    """
+    prosody = spec.host.prosody
+    if prosody is None or site.prosody is None:
+        return None
+    if prosody.template is not None:
+        seen = variables(spec, fqdn=site.fqdn, ports=placeholder_ports(spec))
+        return render_template(spec, site.render, seen)
+    ports = {name: DEFAULTS[name] for name in wanted_names(spec, site)}
+    values = (value for _, options in scopes(spec) for value in options.values())
+    revealed = {ref: Secret(PLACEHOLDER) for value in values for ref in secrets.references(value)}
+    return render_main(spec, supplied_options(site, prosody, ports), revealed)
 
 
 def _reveal(reader: Reader, spec: HostSpec, site: Site) -> Revealed | Wait:

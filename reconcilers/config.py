@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from reconcilers.candidate import included, object_id, render_candidate
+from reconcilers.candidate import included, object_id, render_candidate, render_trial
 from reconcilers.contract import FileInfo, Reader, Site
-from reconcilers.loading import check
+from reconcilers.judging import check
 from reconcilers.mainfile import HEADER, MainFile
 from reconcilers.optiondiff import diff_options
 from reconcilers.parsed import Parsed, Refusal, parse
@@ -46,6 +46,8 @@ def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Si
     info = reader.stat(site.paths.config)
     live = reader.read(site.paths.config) if info is not None and info.kind == "file" else None
     wanted = render_candidate(reader, spec, site)
+    if isinstance(wanted, Wait):
+        _try(reader, spec, site)
     have = Have(candidate=wanted, info=info, live=live)
     if not isinstance(wanted, MainFile) or live == wanted.text or site.prosody is None:
         return have
@@ -55,6 +57,13 @@ def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Si
     new = check(reader, spec, site, wanted)
     (former,) = parse(reader, site, site.prosody, live or b"", depends=included(spec)).texts
     return replace(have, parsed=(former, new))
+
+
+def _try(reader: Reader, spec: HostSpec, site: Site) -> None:
+    """Refuse now what would be refused once its secrets and ports are known: they are not drawn for nothing."""
+    trial = render_trial(spec, site)
+    if trial is not None and _missing(reader, spec) is None:
+        check(reader, spec, site, trial)
 
 
 def _missing(reader: Reader, spec: HostSpec) -> PurePosixPath | None:
