@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
 from schemas.errors import Mark
 from schemas.findings import Findings, nearest
+from schemas.kinds import kind_of
 from schemas.nodes import Entry, Map, Node, Scalar, describe
 from schemas.shape import HOST
 
-PROFILES = ("local",)
-"""The kinds of host that this version knows."""
+PROFILES = ("local", "debian", "uberspace", "slackware")
+"""The kinds of host in the language."""
 
 
 def check_profile(root: Map, profile: str | None, findings: Findings) -> None:
@@ -22,7 +23,9 @@ def check_profile(root: Map, profile: str | None, findings: Findings) -> None:
     said, mark = entry.value.value, entry.value.mark
     if said not in PROFILES:
         close = nearest(said, PROFILES) or PROFILES[0]
-        findings.add(mark, f"expected {' or '.join(PROFILES)}, found {describe(entry.value)}; write {close}")
+        findings.add(
+            mark, f"expected {', '.join(PROFILES[:-1])} or {PROFILES[-1]}, found {describe(entry.value)}; write {close}"
+        )
     elif profile is not None and said != profile:
         findings.add(mark, f"expected {profile}, which this host says it is, found {said}; write {profile}")
 
@@ -37,17 +40,17 @@ def check_domains(root: Map, findings: Findings) -> None:
 
 
 def check_files(root: Map, tree_files: Callable[[str], Iterator[str]], findings: Findings) -> None:
-    """Each file has a kind and only its keys, and lies below nothing that is no directory."""
-    kinds = HOST.below("files").below("/").kinds
+    """Each file lies below nothing that is no directory."""
+    shape = HOST.below("files").below("/")
     covered: dict[PurePosixPath, str] = {}  # no directory, so nothing may lie below it
     files = {str(key): entry for key, entry in _entries(root, "files")}
     for path, entry in files.items():
         if isinstance(entry.value, Map):
-            kind = _check_kind(entry, kinds, findings)
+            kind = kind_of(entry.value, shape)
             if kind == "tree":
                 for file in tree_files(_word(entry.value, "tree")):
                     covered[PurePosixPath(path, file)] = f"a file of the tree {path}"
-            elif kind not in (None, "directory"):
+            elif kind not in ("", "directory"):
                 covered[PurePosixPath(path)] = f"{path}, which is no directory"
     for path, entry in files.items():
         below = PurePosixPath(path)
@@ -65,26 +68,6 @@ def check_known_home(root: Map, home: str | None, findings: Findings) -> None:
     for key, entry in _entries(root, "files"):
         if str(key).startswith("<home>"):
             findings.add(entry.mark, f"expected an absolute path, found {key}; write <home> for the home itself")
-
-
-def _check_kind(entry: Entry, kinds: Mapping[str, tuple[str, ...]], findings: Findings) -> str | None:
-    assert isinstance(entry.value, Map)
-    kind = next((key for key in entry.value.entries if key in kinds), None)
-    if kind is None:
-        findings.miss(entry.mark, f"expected one of {', '.join(kinds)}, found none of them; write what is to be there")
-        return None
-    for other, own in kinds.items():
-        for key in own:
-            if other != kind and key in entry.value.entries:
-                findings.add(
-                    entry.value.entries[key].mark,
-                    f"belongs to {other}, but the kind here is {kind}; take it out",
-                )
-    if kind in ("link", "absent"):
-        for key in ("mode", *(("owner", "group") if kind == "absent" else ())):
-            if key in entry.value.entries:
-                findings.add(entry.value.entries[key].mark, f"says nothing of the kind {kind}; take it out")
-    return str(kind)
 
 
 def _domains(root: Map) -> Iterator[tuple[str, str, Mark]]:

@@ -17,12 +17,15 @@ from schemas.digest import digest_of, digest_with
 from schemas.documents import Blob, Document, Documents, Library, Tree, near
 from schemas.errors import Mark, Mistake, SpecError
 from schemas.findings import Enough, Findings
+from schemas.kinds import check_kinds
 from schemas.model import Modeller
 from schemas.names import Names, gather
 from schemas.names import replace as replace_names
 from schemas.nodes import Key, Map, Node, Ways
 from schemas.notation import quoted
-from schemas.shape import HOST, VALUE
+from schemas.notyet import tell_not_yet
+from schemas.references import check_references
+from schemas.shape import HOST, MAP
 from schemas.sources import gather_sources
 
 __all__ = ["Blob", "Facts", "Library", "Tree", "host_names", "load", "with_sources"]
@@ -73,7 +76,7 @@ def _names(layers: list[Document], name: str, facts: Facts, findings: Findings) 
     """All names that the host's texts may use."""
     given = {"fqdn": facts.fqdn or name, "home": facts.home, "user": facts.user}
     said = [layer.full.entries["vars"].value for layer in layers if "vars" in layer.full.entries]
-    written: Node | None = Combiner(names={}, findings=Findings()).combine(said, VALUE)
+    written: Node | None = Combiner(names={}, findings=Findings()).combine(said, MAP)
     return gather(written, given, findings)
 
 
@@ -98,13 +101,18 @@ def _spec(
     host = modeller.model(root, HOST, Host)
     for spare in combiner.spares:
         if spare.shape.model is not None:
-            Modeller(findings).model(spare.node, spare.shape, spare.shape.model)
+            alone = Findings()
+            Modeller(alone).model(spare.node, spare.shape, spare.shape.model)
+            findings.adopt(alone)
 
     def tree_files(path: str) -> Iterator[str]:
         return (file.removeprefix(f"{path}/") for file in tree if file.startswith(f"{path}/"))
 
     check.check_profile(root, facts.profile, findings)
     check.check_domains(root, findings)
+    check_kinds(root, HOST, findings)
+    check_references(root, findings)
+    tell_not_yet(root, findings.note if facts.profile is None else findings.add)
     check.check_files(root, tree_files, findings)
     check.check_known_home(root, facts.home, findings)
     sources = gather_sources(root, tree, findings, modeller.sealed)

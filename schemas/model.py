@@ -9,19 +9,21 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from schemas.desired import Age, Generated, HostFile, Lua
+from schemas.desired.things import Read
 from schemas.errors import Mark
 from schemas.findings import Findings, nearest
 from schemas.nodes import Entry, Key, List, Map, Node, Scalar, Way, describe
 from schemas.notation import quoted, shortened
-from schemas.shape import ELSEWHERE, MARKED, NOT_YET, Shape, is_marked
+from schemas.shape import ELSEWHERE, MARKED, Shape, is_marked
 
 M = TypeVar("M", bound=BaseModel)
 
-_MODELS: Mapping[str, type[HostFile] | type[Generated] | type[Age] | type[Lua]] = {
+_MODELS: Mapping[str, type[HostFile] | type[Generated] | type[Age] | type[Lua] | type[Read]] = {
     "host_file": HostFile,
     "generated": Generated,
     "age": Age,
     "lua": Lua,
+    "read": Read,
 }
 _OPTION_LIKE = 0.85
 """How near a word must be to one of ours before it counts as misspelled and no longer as an option."""
@@ -50,10 +52,12 @@ class Modeller:
 
     def _data(self, node: Node, shape: Shape, way: Way) -> object:
         match node:
-            case Map(entries=entries) if shape.model is not None and shape.scope:
+            case Map(entries=entries) if shape.scope:
                 return self._scope(entries, shape, way)
-            case Map(entries=entries) if shape.model is not None or shape.things is not None:
+            case Map(entries=entries) if shape.of or shape.things is not None:
                 return {key: self._entry(key, entry, shape, way) for key, entry in entries.items()}
+            case List(items=items) if shape.items is not None:
+                return tuple(self._shaped(item, shape.items, (*way, index)) for index, item in enumerate(items))
             case _:
                 return self._value(node, way)
 
@@ -61,6 +65,10 @@ class Modeller:
         below = (*way, key)
         self.marks[below] = entry.value.mark if isinstance(entry.value, Scalar) else entry.mark
         return self._data(entry.value, shape.below(key), below)
+
+    def _shaped(self, item: Node, shape: Shape, way: Way) -> object:
+        self.marks[way] = item.mark
+        return self._data(item, shape, way)
 
     def _scope(self, entries: Mapping[Key, Entry], shape: Shape, way: Way) -> dict[str, Any]:
         """Words of ours beside each other, all the rest as options."""
@@ -79,9 +87,6 @@ class Modeller:
         return ours
 
     def _is_option(self, key: str, entry: Entry, words: frozenset[str]) -> bool:
-        if key in NOT_YET and "include" in words:
-            self._findings.add(entry.mark, f"{key} is not known to this version of prosodist yet; take it out")
-            return False
         if key in ELSEWHERE:
             known = ", ".join(sorted(words))
             self._findings.add(entry.mark, f"{key} does not belong here; words of ours that do: {known}")
@@ -99,7 +104,7 @@ class Modeller:
                 return tuple(self._item(item, (*way, index)) for index, item in enumerate(items))
             case Map(entries=entries):
                 if is_marked(entries):
-                    return self._marked(node)
+                    return self._marked(node, way)
                 return {key: self._free_entry(entry, (*way, key)) for key, entry in entries.items()}
 
     def _free_entry(self, entry: Entry, way: Way) -> object:
@@ -112,12 +117,15 @@ class Modeller:
             self._findings.refuse(item.mark, "expected a value, found nothing; take it out of the list")
         return self._value(item, way)
 
-    def _marked(self, node: Map) -> object:
+    def _marked(self, node: Map, way: Way) -> object:
         kind = next(word for word in MARKED if word in node.entries)
         entry = node.entries[kind]
         if len(node.entries) > 1:
             other = next(e for key, e in node.entries.items() if key != kind)
             self._findings.add(other.mark, f"stands beside {kind}, which is a value by itself; take one of them out")
+        if kind == "read" and way[:1] != ("vars",):
+            self._findings.refuse(entry.mark, "stands in vars alone; give it a name there, and write <NAME> here")
+            return Generated(generated="unknown")
         try:
             found = _MODELS[kind].model_validate({kind: self._value(entry.value, ())})
         except ValidationError as error:
@@ -163,7 +171,7 @@ def _locate(loc: tuple[Key, ...], root: Node, shape: Shape) -> tuple[Mark, Node,
             key_mark, node = node.entries[step]
             mark = key_mark if more == "[key]" else node.mark
         elif isinstance(node, List) and isinstance(step, int) and step < len(node.items):
-            node = node.items[step]
+            node, around, shape, last = node.items[step], shape, shape.below(step), ""
             mark = node.mark
     if loc and last == str(loc[-1]) and around.model is not None and last not in around.words:
         mark = key_mark
@@ -195,10 +203,14 @@ _KINDS = {
 
 def _expected(kind: str, complaint: Mapping[str, Any], node: Node, shape: Shape) -> str:
     found = describe(node)
-    if kind == "enum":
+    if kind in ("enum", "literal_error"):
         return f"expected {complaint['ctx']['expected'].replace(chr(39), '')}, found {found}" + _near(node, complaint)
     if kind == "greater_than_equal":
         return f"expected at least {complaint['ctx']['ge']}, found {found}"
+    if kind == "less_than_equal":
+        return f"expected at most {complaint['ctx']['le']}, found {found}"
+    if kind == "too_short":
+        return "expected at least one item, found an empty list; write one, or take the key out"
     if kind in _KINDS:
         expected, instead = _KINDS[kind]
         if expected == "a map" and shape.things is not None and shape.things.flags:

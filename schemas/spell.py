@@ -13,9 +13,10 @@ def spell_out(node: Node, shape: Shape) -> Node:
     match node:
         case Scalar(mark=mark, value=str(text)):
             if shape.one:
-                return List(mark, (node,))
+                return List(mark, (_item(node, shape),))
             if text in shape.flags:
-                return Map(mark, {text: Entry(mark, Scalar(mark, True, "true"))})
+                says_more = bool(shape.below(text).of)
+                return Map(mark, {text: Entry(mark, Map(mark, {}) if says_more else Scalar(mark, True, "true"))})
             if shape.word:
                 return Map(mark, {shape.word: Entry(mark, node)})
             return node
@@ -24,11 +25,19 @@ def spell_out(node: Node, shape: Shape) -> Node:
                 mark,
                 {str(item.value): Entry(item.mark, Map(item.mark, {})) for item in items if _is_name(item)},
             )
+        case List(mark=mark, items=items) if shape.items is not None:
+            return List(mark, tuple(_item(item, shape) for item in items))
+        case Map(mark=mark, entries=entries) if shape.items is not None and entries.keys() <= {"add", "remove"}:
+            return Map(mark, {word: Entry(e.mark, spell_out(e.value, shape)) for word, e in entries.items()})
         case Map(mark=mark, entries=entries) if shape.keys or shape.things is not None:
             spelled = {key: Entry(e.mark, spell_out(e.value, shape.below(key))) for key, e in entries.items()}
             return Map(mark, spelled)
         case _:
             return node
+
+
+def _item(node: Node, shape: Shape) -> Node:
+    return node if shape.items is None else spell_out(node, shape.items)
 
 
 def _is_name(node: Node) -> TypeGuard[Scalar]:

@@ -4,32 +4,75 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from schemas.desired.files import File
+from schemas.desired.forms import Duration
+from schemas.desired.part import Part
 from schemas.desired.prosody import Component, Prosody, VirtualHost
 from schemas.desired.texts import HostPath, Text
+from schemas.desired.things import HostValue
 from schemas.desired.values import Age, Generated, HostFile, Lua, Model, SecretRef, Word
 from schemas.errors import Mark, Mistake
 from schemas.plan import Policy
+
+if TYPE_CHECKING:
+    from schemas.desired.accounts import Accounts
+    from schemas.desired.certificates import Certificates
+    from schemas.desired.databases import Databases
+    from schemas.desired.jobs import Jobs
+    from schemas.desired.packages import AptSources, Packages
+    from schemas.desired.policy import Bundles
+    from schemas.desired.services import Services
+    from schemas.desired.upkeep import Requirements, Unmanaged, Windows
+    from schemas.desired.users import Users
+else:
+    Accounts = Annotated[Any, Part("accounts.Accounts")]
+    AptSources = Annotated[Any, Part("packages.AptSources")]
+    Bundles = Annotated[Any, Part("policy.Bundles")]
+    Certificates = Annotated[Any, Part("certificates.Certificates")]
+    Databases = Annotated[Any, Part("databases.Databases")]
+    Jobs = Annotated[Any, Part("jobs.Jobs")]
+    Packages = Annotated[Any, Part("packages.Packages")]
+    Requirements = Annotated[Any, Part("upkeep.Requirements")]
+    Services = Annotated[Any, Part("services.Services")]
+    Unmanaged = Annotated[Any, Part("upkeep.Unmanaged")]
+    Users = Annotated[Any, Part("users.Users")]
+    Windows = Annotated[Any, Part("upkeep.Windows")]
 
 
 class Prune(Model):
     """How much may be removed without a person's word."""
 
     confirm_above: int = Field(default=3, ge=0, description="more removals in one pass wait for `prosodist confirm`")
+    grace: Duration = Field(default="7d", description="how long an account that is gone from git can be had back")
 
 
 class Host(Model):
     """The document `hosts/<name>.yaml`, combined. Bodies (`.default`) and `extends` are spent by then."""
 
     profile: Text = Field(description="the kind of host; must agree with what the host says it is")
-    vars: Mapping[Text, Text] = Field(default_factory=dict, description="names for angle brackets and templates")
+    policy: Bundles | None = Field(default=None, description="bundles that come with prosodist, merged first")
+    vars: Mapping[Text, HostValue] = Field(default_factory=dict, description="names for angle brackets and templates")
+    requires: Requirements = Field(default_factory=dict, description="ranges for what is only observed, by its name")
     drift: Word = Field(default=Policy.CORRECT, description="detect, correct or ignore, where nothing nearer says so")
-    prune: Prune = Field(default_factory=Prune)
-    prosody: Prosody | None = Field(default=None)
-    files: Mapping[HostPath, File] = Field(default_factory=dict)
+    unmanaged: Unmanaged | None = Field(default=None, description="what is done about things that never were in git")
+    prune: Prune = Field(default_factory=Prune, description="how much may be removed without a person's word")
+    maintenance: Windows = Field(default=(), description="when restarts and upgrades may be made; []: always")
+    apt_sources: AptSources = Field(default_factory=dict, description="sources of Debian packages, by name")
+    packages: Packages | None = Field(default=None, description="manager, package, and what of it")
+    prosody: Prosody | None = Field(default=None, description="Prosody; without it none is installed or touched")
+    certificates: Certificates = Field(
+        default_factory=dict, description="by the virtual host that one serves, or by a name of its own"
+    )
+    accounts: Accounts = Field(default_factory=dict, description="who has an account, by JID")
+    files: Mapping[HostPath, File] = Field(default_factory=dict, description="anything else, by absolute path")
+    services: Services = Field(default_factory=dict, description="what runs, by name")
+    jobs: Jobs = Field(default_factory=dict, description="what runs from time to time, by name")
+    users: Users = Field(default_factory=dict, description="the host's own users, by name")
+    databases: Databases = Field(default_factory=dict, description="databases and their roles, by name")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

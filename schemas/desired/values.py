@@ -14,9 +14,9 @@ from schemas.sealed import is_armored
 
 
 class Model(BaseModel):
-    """What every part of the language shares: frozen, and an unknown key is a mistake."""
+    """What every part of the language shares: frozen, and an unknown key is a mistake. Built when first used."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True, defer_build=True)
 
 
 class HostFile(Model):

@@ -1,0 +1,81 @@
+"""What the language has and this version of the program does not do yet.
+
+It passes `validate`, with a note; `plan` and `run` refuse it. Whoever builds a part takes its row out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from schemas.errors import Mark
+from schemas.nodes import List, Map, Node, Scalar
+
+NOT_YET: Mapping[tuple[str, ...], str] = {
+    ("profile", "debian"): "hosts of the kind debian",
+    ("profile", "uberspace"): "hosts of the kind uberspace",
+    ("profile", "slackware"): "hosts of the kind slackware",
+    ("policy",): "bundles",
+    ("vars", "*", "read"): "variables that the host supplies",
+    ("requires",): "looking whether what is only observed is of these versions",
+    ("unmanaged",): "telling of things that never were in git",
+    ("prune", "grace"): "a way back for accounts",
+    ("maintenance",): "windows of maintenance",
+    ("apt_sources",): "sources of packages",
+    ("packages",): "packages",
+    ("prosody", "version"): "installing a version of Prosody",
+    ("prosody", "package"): "installing Prosody",
+    ("prosody", "plugins"): "plugins",
+    ("certificates", "*", "issuers"): "certificates of a CA",
+    ("certificates", "*", "path"): "certificates of somebody else",
+    ("certificates", "*", "none"): "a host without a certificate",
+    ("certificates", "*", "hosts"): "a certificate for several hosts",
+    ("certificates", "*", "notify"): "telling services of a certificate",
+    ("certificates", "*", "install"): "a second place for a certificate",
+    ("certificates", "*", "drift"): "a word for the drift of one certificate",
+    ("accounts",): "accounts",
+    ("files", "*", "git"): "files from a git repository",
+    ("files", "*", "hg"): "files from a Mercurial repository",
+    ("files", "*", "archive"): "files from an archive",
+    ("files", "*", "dhparam"): "parameters for Diffie-Hellman",
+    ("files", "*", "block"): "a block in a file",
+    ("files", "*", "check"): "checking a file by a program",
+    ("files", "*", "notify"): "telling services of a file",
+    ("files", "*", "recurse"): "owner and group of all in a directory",
+    ("services",): "services",
+    ("jobs",): "jobs",
+    ("users",): "users",
+    ("databases",): "databases",
+}
+"""The way to a place → what is done there. `*` is any key; the last step may be a text that stands there."""
+
+
+def tell_not_yet(root: Map, tell: Callable[[Mark, str], None]) -> None:
+    """Each such place of a combined document, at its mark. What is empty says nothing."""
+    for way, what in NOT_YET.items():
+        for mark in _places(root, way):
+            tell(mark, f"not yet: {what} (a later version of prosodist); take it out until then")
+
+
+def _places(root: Map, way: tuple[str, ...]) -> Iterator[Mark]:
+    found: list[tuple[Mark, Node]] = [(root.mark, root)]
+    for step in way:
+        found = [place for _, node in found for place in _below(node, step)]
+    for mark, node in found:
+        if not _is_empty(node):
+            yield mark
+
+
+def _is_empty(node: Node) -> bool:
+    return (isinstance(node, Map) and not node.entries) or (isinstance(node, List) and not node.items)
+
+
+def _below(node: Node, step: str) -> Iterator[tuple[Mark, Node]]:
+    match node:
+        case Map(entries=entries) if step == "*":
+            yield from ((entry.mark, entry.value) for entry in entries.values())
+        case Map(entries=entries) if step in entries:
+            yield entries[step].mark, entries[step].value
+        case List(items=items) if step == "*":
+            yield from ((item.mark, item) for item in items)
+        case Scalar(value=value, mark=mark) if value == step:
+            yield mark, node

@@ -1,0 +1,120 @@
+"""What names another thing: that thing must be there. Looked at in the combined nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from schemas.errors import Mark
+from schemas.findings import Findings, nearest
+from schemas.nodes import List, Map, Node, Scalar
+
+KNOWN_SERVICES = ("nginx", "tor", "coturn", "postgresql", "nftables", "systemd-sysctl")
+"""Their checks and what a change brings are known; a `notify` may name them without an entry in `services`."""
+
+MANAGERS = {
+    "debian": ("apt", "luarocks"),
+    "uberspace": ("toast", "luarocks"),
+    "slackware": ("pkgtools", "luarocks"),
+    "local": (),
+}
+"""The package managers of each kind of host."""
+
+
+def check_references(root: Map, findings: Findings) -> None:
+    """Services, hosts, packages and managers that are named."""
+    hosts = {name for name, _ in _things(root, "prosody", "virtual_hosts")}
+    _check_notices(root, findings)
+    _check_certificates(root, hosts, findings)
+    _check_accounts(root, hosts, findings)
+    _check_packages(root, findings)
+
+
+def _check_notices(root: Map, findings: Findings) -> None:
+    known = {"prosody", *KNOWN_SERVICES, *(name for name, _ in _things(root, "services"))}
+    for part in ("files", "certificates"):
+        for _, (_, thing) in _things(root, part):
+            for name, mark in _texts(thing, "notify"):
+                if name not in known and not name.startswith("prosody/"):
+                    close = nearest(name, known)
+                    hint = f"write {close}" if close else "add it there"
+                    findings.miss(mark, f"there is no {name} in services, and it is none of the known ones; {hint}")
+
+
+def _check_certificates(root: Map, hosts: set[str], findings: Findings) -> None:
+    alone = {name for name, _ in _things(root, "prosody", "components")}
+    served = hosts | alone
+    everyone: list[Mark] = []
+    for name, (mark, thing) in _things(root, "certificates"):
+        if isinstance(thing, Map) and "hosts" not in thing.entries and name not in served:
+            findings.miss(mark, f"there is no virtual host {name}; {_near(name, served)}, or say hosts: [HOST]")
+        for host, at in _texts(thing, "hosts"):
+            if host == "all":
+                everyone.append(at)
+            elif host not in served:
+                findings.miss(at, f"there is no virtual host {host}; {_near(host, served)}")
+        if isinstance(thing, Map):
+            _check_wants_dns(thing, findings)
+    for mark in everyone[1:]:
+        findings.add(mark, f"another certificate serves all the others already ({everyone[0]}); name the hosts")
+
+
+def _check_wants_dns(thing: Map, findings: Findings) -> None:
+    """A wildcard is proved by a record alone (RFC 8555, 8.4), and a TLSA record needs a server that takes it."""
+    challenge = thing.entries["challenge"].value if "challenge" in thing.entries else None
+    if isinstance(challenge, Map) and "dns-01" in challenge.entries:
+        return
+    for key in ("wildcard", "dane"):
+        value = thing.entries[key].value if key in thing.entries else None
+        if isinstance(value, Scalar) and value.value is True:
+            findings.miss(thing.entries[key].mark, "wants a record in the DNS; write challenge: {dns-01: …} beside it")
+
+
+def _check_accounts(root: Map, hosts: set[str], findings: Findings) -> None:
+    for name, (mark, _) in _things(root, "accounts"):
+        domain = name.partition("@")[2]
+        if domain and domain not in hosts:
+            findings.miss(mark, f"there is no virtual host {domain}; {_near(domain, hosts)}")
+
+
+def _check_packages(root: Map, findings: Findings) -> None:
+    packages = _below(root, "packages")
+    if not isinstance(packages, Map):
+        return
+    profile = _below(root, "profile")
+    name = profile.value if isinstance(profile, Scalar) else None
+    managers = MANAGERS.get(name) if isinstance(name, str) else None
+    for manager, entry in packages.entries.items():
+        if managers is not None and manager not in managers:
+            ours = f"has {' and '.join(managers)}" if managers else "has none"
+            findings.add(entry.mark, f"{manager} is no package manager of {name}, which {ours}; take it out")
+    for _, (_, rock) in _things(packages, "luarocks"):
+        for needed, mark in _texts(rock, "needs"):
+            manager, _, package = needed.partition("/")
+            if package not in dict(_things(packages, manager)):
+                findings.miss(mark, f"there is no {needed} in packages; write MANAGER/PACKAGE of one that is there")
+
+
+def _near(name: str, known: set[str]) -> str:
+    close = nearest(name, known)
+    return f"write {close}" if close else "add it"
+
+
+def _things(root: Map, *way: str) -> Iterator[tuple[str, tuple[Mark, Node]]]:
+    """Each thing of a map of things: its name, where it stands, what it says."""
+    node: Node | None = root
+    for step in way:
+        node = _below(node, step)
+    if isinstance(node, Map):
+        yield from ((str(key), (entry.mark, entry.value)) for key, entry in node.entries.items())
+
+
+def _below(node: Node | None, key: str) -> Node | None:
+    return node.entries[key].value if isinstance(node, Map) and key in node.entries else None
+
+
+def _texts(thing: Node, key: str) -> Iterator[tuple[str, Mark]]:
+    """The texts of a list below a thing, each with its place."""
+    value = _below(thing, key)
+    for item in value.items if isinstance(value, List) else ():
+        if isinstance(item, Scalar) and isinstance(item.value, str):
+            yield item.value, item.mark
