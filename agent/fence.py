@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 
 from schemas.errors import ActionFailed
 
+_MOST_KNOWN = 1000
 _STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -30,6 +31,8 @@ class Fence:
     open: tuple[PurePosixPath, ...]
     closed: tuple[PurePosixPath, ...] = ()
     _roots: dict[PurePosixPath, PurePosixPath] = field(init=False, repr=False, compare=False)
+    _known: dict[PurePosixPath, PurePosixPath] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Directories that were asked about before: a look asks about each path several times."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_roots", {prefix: _resolved(prefix) for prefix in self.open})
@@ -50,10 +53,16 @@ class Fence:
 
     def real(self, path: PurePosixPath) -> PurePosixPath:
         """`path` with the links of its opened prefix resolved; unchanged where no prefix holds it."""
-        prefix = self._prefix(path)
-        if prefix is None:
-            return path
-        return self._roots[prefix] / path.relative_to(prefix)
+        if path in self._roots:
+            return self._roots[path]
+        above = self._known.get(path.parent)
+        if above is None:
+            prefix = self._prefix(path.parent)
+            above = path.parent if prefix is None else self._roots[prefix] / path.parent.relative_to(prefix)
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[path.parent] = above
+        return above / path.name
 
     def holder(self, path: PurePosixPath, places: frozenset[PurePosixPath]) -> PurePosixPath | None:
         """Which of these is the path or holds it, as it is named or where it really lies; None for none of them."""
