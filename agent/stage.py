@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 
 from agent.events import LOG
 from agent.host import LocalHost
-from reconcilers import loading
+from reconcilers import judging
 from reconcilers.candidate import render_candidate
 from reconcilers.contract import Completed, Prosody, Site
 from reconcilers.luatext import quote
@@ -84,7 +84,7 @@ def _check(
         compiled = host.query((str(prosody.luac), "-p", str(staged)), user=site.user, depends=())
         if compiled.code != 0:
             raise _refused(spec, site, main, staged, compiled)
-    loading.check(host, spec, site, main, staged=host.read(staged) or b"")
+    judging.check(host, spec, site, main, staged=host.read(staged) or b"")
     argv = (str(prosody.prosodyctl), "--config", str(staged), "check", "config")
     checked = host.query(argv, user=site.user, depends=())
     if checked.code == _FATAL:
@@ -104,7 +104,7 @@ def _refused(spec: HostSpec, site: Site, main: MainFile, staged: PurePosixPath, 
     line = re.search(rf"{re.escape(str(staged))}:(\d+):", words) or re.search(r"[Ll]ine (\d+)", words)
     words = words.replace(str(staged), str(site.paths.config))
     refusal = Refusal(text=words, line=int(line[1]) if line else 0)
-    return SpecError([loading.explain(main, refusal, spec)])
+    return SpecError([judging.explain(main, refusal, spec)])
 
 
 def _clear(host: LocalHost, root: PurePosixPath) -> None:

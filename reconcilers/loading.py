@@ -1,18 +1,17 @@
-"""What a Prosody would load: read by its own loader, told at the place in git, compared with what runs."""
+"""What a Prosody would load: read by its own loader, compared with what runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from encodings.idna import nameprep
 
 from reconcilers.candidate import included, render_candidate, scopes
 from reconcilers.contract import Prosody, Reader, Site
+from reconcilers.judging import check
 from reconcilers.mainfile import MainFile
-from reconcilers.parsed import Answer, Parsed, Refusal, parse
+from reconcilers.parsed import Parsed, Refusal, parse
 from schemas.desired import HostSpec, Lua
-from schemas.errors import Mark, Mistake, SpecError, Temporary
-from schemas.fragments import Fragment
+from schemas.errors import Temporary
 from schemas.record import Loaded
 
 
@@ -47,30 +46,6 @@ def keeping_options(reader: Reader, site: Site, running: Loaded) -> Loaded:
     return replace(running, files={**former, **_certificates(reader, site)})
 
 
-def check(reader: Reader, spec: HostSpec, site: Site, main: MainFile, *, staged: bytes | None = None) -> Parsed:
-    """Have Prosody's loader read the candidate, or its staged text. Raises SpecError at the place in git."""
-    assert site.prosody is not None
-    text = main.text if staged is None else staged
-    answer = parse(reader, site, site.prosody, text, fragments=main.fragments, depends=included(spec))
-    (said,) = answer.texts
-    mistakes = list(judge_fragments(main.fragments, answer, _file(spec)))
-    if mistakes:
-        raise SpecError(mistakes)
-    if isinstance(said, Refusal):
-        raise SpecError([explain(main, said, spec)])
-    if spec.host.prosody is not None and not spec.host.prosody.template:
-        _refuse_early_end(main, said, spec)
-    return said
-
-
-def judge_fragments(fragments: tuple[Fragment, ...], answer: Answer, otherwise: Mark) -> Iterator[Mistake]:
-    """What Lua says of each fragment by itself, at its own line; `otherwise` where no place is known."""
-    for fragment, said in zip(fragments, answer.fragments, strict=True):
-        if said is not None:
-            text = f"{said.text}; Lua must be whole by itself, so correct it here"
-            yield Mistake(mark=fragment.place(said.line) or otherwise, subject="lua", text=text)
-
-
 def _foreign(reader: Reader, spec: HostSpec, site: Site, prosody: Prosody, text: bytes) -> Parsed:
     """What lies on the disk by somebody else's hand, as read by Prosody. Raises Temporary when it cannot be."""
     (said,) = parse(reader, site, prosody, text, depends=included(spec)).texts
@@ -78,41 +53,6 @@ def _foreign(reader: Reader, spec: HostSpec, site: Site, prosody: Prosody, text:
         where = f"{site.paths.config}:{said.line}" if said.line else str(site.paths.config)
         raise Temporary(f"{where}: Prosody cannot load what lies there; put it right")
     return said
-
-
-def explain(main: MainFile, refusal: Refusal, spec: HostSpec) -> Mistake:
-    """Lua's word about a line of the candidate, at the place that said it, its secrets masked."""
-    text = refusal.text
-    for secret in main.secrets:
-        text = text.replace(secret.reveal().decode(errors="replace"), "***")
-    mark = main.origin(refusal.line) or _file(spec)
-    return Mistake(mark=mark, subject="prosody", text=f"Prosody would not load this: {text}; correct it")
-
-
-def _refuse_early_end(main: MainFile, said: Parsed, spec: HostSpec) -> None:
-    """`return` in a Lua block ends the whole file, and Prosody says nothing."""
-    prosody = spec.host.prosody
-    assert prosody is not None
-    wanted = {*prosody.virtual_hosts, *prosody.components}
-    wanted.update(*(host.components for host in prosody.virtual_hosts.values()))
-    if set(map(_prepared, wanted)) <= set(said.scopes):
-        return
-    blocks = [fragment for fragment in main.fragments if not fragment.is_expression]
-    mark = next((block.origin for block in blocks if block.origin), None) or _file(spec)
-    text = "the configuration ends before its last virtual host; take `return` out of the Lua text"
-    raise SpecError([Mistake(mark=mark, subject="lua", text=text)])
-
-
-def _prepared(name: str) -> str:
-    """The name as Prosody keeps it; itself when it has no such form."""
-    try:
-        return nameprep(name)
-    except UnicodeError:
-        return name
-
-
-def _file(spec: HostSpec) -> Mark:
-    return spec.origin("prosody") or Mark(f"hosts/{spec.name}.yaml")
 
 
 def _is_plain(spec: HostSpec) -> bool:

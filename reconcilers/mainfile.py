@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from reconcilers import included
 from reconcilers.luatext import quote, render_name, render_value
-from reconcilers.parsed import Fragment
+from reconcilers.origins import source_line
 from reconcilers.secrets import references
 from schemas.desired import Age, Component, Generated, HostFile, HostSpec, Lua, SecretRef, VirtualHost
 from schemas.desired.prosody import Scope
 from schemas.errors import Mark, Mistake, SpecError
+from schemas.fragments import Fragment
 from schemas.secret import Secret
 
 HEADER = b"-- Written by prosodist from git; edits here are kept and put right.\n"
@@ -38,16 +40,38 @@ class MainFile:
     text: bytes
     origins: tuple[Mark | None, ...]
     fragments: tuple[Fragment, ...] = ()
+    """Git's own Lua in it; last that of the files that it includes."""
+    starts: tuple[int, ...] = ()
+    """The line at which the piece begins that holds a fragment, for the first fragments."""
+    pieces: Mapping[int, int] = field(default_factory=dict)
+    """First line → last line of what can be taken out and leaves the rest as it is."""
+    template: tuple[str, bytes] | None = None
+    """The template that it was rendered from: its path and its text."""
     secrets: tuple[Secret, ...] = ()
     hidden: frozenset[tuple[str, str]] = frozenset()
     """(scope, option) of each option that holds a secret."""
 
     def origin(self, line: int) -> Mark | None:
         """Where line `line` (from 1) was said, or the nearest line above it that was said anywhere."""
+        if self.template is not None:
+            name, source = self.template
+            return Mark(name, source_line(source, self.text.removeprefix(HEADER), line - HEADER.count(b"\n")), 1)
         for mark in reversed(self.origins[: max(line, 0)]):
             if mark is not None:
                 return mark
         return None
+
+    def line_of(self, origin: Mark | None) -> int:
+        """The first line that was said there; 0 when none was."""
+        return self.origins.index(origin) + 1 if origin is not None and origin in self.origins else 0
+
+    def without(self, text: bytes, line: int) -> bytes:
+        """Its text (or the staged one) with the piece around this line left blank; the same when there is none."""
+        lines = text.split(b"\n")
+        for first, last in self.pieces.items():
+            if first <= line <= last:
+                lines[first - 1 : last] = [b""] * (last - first + 1)
+        return b"\n".join(lines)
 
 
 def render_main(spec: HostSpec, supplied: Mapping[str, object], revealed: Revealed) -> MainFile:
@@ -78,8 +102,8 @@ def render_template(
     prosody = spec.host.prosody
     assert prosody is not None and prosody.template is not None
     text = HEADER + render(prosody.template, spec.sources[prosody.template].data, seen)
-    mark = Mark(prosody.template)
-    return MainFile(text=text, origins=(None, *(mark for _ in text.splitlines()[1:])))
+    template = prosody.template, spec.sources[prosody.template].data
+    return MainFile(text=text, origins=(), fragments=tuple(included.fragments(spec)), template=template)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,6 +115,8 @@ class _Writer:
     parts: list[str] = field(default_factory=list)
     origins: list[Mark | None] = field(default_factory=list)
     fragments: list[Fragment] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    pieces: dict[int, int] = field(default_factory=dict)
     hidden: set[tuple[str, str]] = field(default_factory=set)
     mistakes: list[Mistake] = field(default_factory=list)
 
@@ -98,6 +124,12 @@ class _Writer:
         """Append whole lines."""
         self.parts.append(text)
         self.origins += [origin] * text.count("\n")
+
+    def write_piece(self, text: str, origin: Mark | None) -> None:
+        """Append whole lines that the rest can do without."""
+        first = len(self.origins) + 1
+        self.write(text, origin)
+        self.pieces[first] = len(self.origins)
 
     def virtual_host(self, name: str, host: VirtualHost, way: _Way) -> None:
         self.write(f"\nVirtualHost {quote(name)}\n", self.spec.origin(*way))
@@ -117,9 +149,9 @@ class _Writer:
             if modules:
                 self.assign(scope, name, modules, self.spec.origin(*way, name))
         for place, path in enumerate(getattr(body, "include", ())):
-            self.write(f"Include {quote(path)}\n", self.spec.origin(*way, "include", place))
+            self.write_piece(f"Include {quote(path)}\n", self.spec.origin(*way, "include", place))
         if body.lua:
-            self.block(body.lua, self.spec.origin(*way, "lua"))
+            self.block(body.lua, (*way, "lua"))
 
     def assign(self, scope: str, name: str, value: object, origin: Mark | None) -> None:
         """One option. The semicolon keeps a parenthesis below from being read as a call."""
@@ -134,14 +166,24 @@ class _Writer:
             self.mistake(name, str(error), origin)
             return
         indent = "" if scope == "*" else "\t"
-        self.write(f"{indent}{render_name(name)} = {text};\n", origin)
+        self.write_piece(f"{indent}{render_name(name)} = {text};\n", origin)
 
-    def block(self, text: str, origin: Mark | None) -> None:
+    def block(self, text: str, way: _Way) -> None:
         """Lua as it stands, in a block of its own: its local names end with it."""
-        self.fragments.append(Fragment(text=text, is_expression=False, origin=origin))
+        origin = self.spec.origin(*way)
+        fragment = Fragment(text=text, is_expression=False, origin=origin, first=self.spec.marks.get((*way, 0)))
+        self.note(fragment)
+        first = len(self.origins) + 1
         self.write("do\n", origin)
         self.write(text if text.endswith("\n") else text + "\n", origin)
+        self.origins[first:] = [fragment.place(line) for line in range(1, len(self.origins) - first + 1)]
         self.write("end\n", origin)
+        self.pieces[first] = len(self.origins)
+
+    def note(self, fragment: Fragment) -> None:
+        """Git's own Lua, in the piece that is written next."""
+        self.fragments.append(fragment)
+        self.starts.append(len(self.origins) + 1)
 
     def prepared(self, value: object, origin: Mark | None) -> object:
         """The value with its secrets revealed; its Lua is noted on the way."""
@@ -149,7 +191,7 @@ class _Writer:
             case HostFile() | Generated() | Age():
                 return self.revealed[value]
             case Lua():
-                self.fragments.append(Fragment(text=value.lua, is_expression=True, origin=origin))
+                self.note(Fragment(text=value.lua, is_expression=True, origin=origin))
                 return value
             case Mapping():
                 return {key: self.prepared(item, origin) for key, item in value.items()}
@@ -179,7 +221,9 @@ class _Writer:
         return MainFile(
             text=text,
             origins=tuple(self.origins),
-            fragments=tuple(self.fragments),
+            fragments=(*self.fragments, *included.fragments(self.spec)),
+            starts=tuple(self.starts),
+            pieces=self.pieces,
             secrets=tuple(self.revealed.values()),
             hidden=frozenset(self.hidden),
         )

@@ -16,7 +16,7 @@ from typing import Any
 from reconcilers.contract import Completed, Prosody, Reader, Site
 from reconcilers.luatext import render_value
 from schemas.errors import Excessive, Temporary
-from schemas.fragments import Fragment as Fragment
+from schemas.fragments import Fragment
 from schemas.secret import Secret
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from world import World, candidate, spec
 
-from reconcilers import activation, config, directories, loading, ports, secrets, services
+from reconcilers import activation, config, directories, judging, loading, ports, secrets, services
 from reconcilers.candidate import render_candidate
 from reconcilers.mainfile import HEADER, MainFile
 from reconcilers.parsed import Parsed, parse
@@ -162,7 +162,7 @@ def test_a_lua_mistake_is_told_at_its_place_in_git(world: World) -> None:
         wanted = spec(document)
         main = candidate(world, wanted)
         with pytest.raises(SpecError) as caught:
-            loading.check(world.host, wanted, world.site, main)
+            judging.check(world.host, wanted, world.site, main)
         assert {mistake.mark for mistake in caught.value.mistakes} == {wanted.marks[way]}
 
 
@@ -170,7 +170,7 @@ def test_a_block_that_returns_is_refused(world: World) -> None:
     """Prosody would say nothing, and serve no host."""
     wanted = spec({**options(), "lua": "return"})
     with pytest.raises(SpecError, match="return"):
-        loading.check(world.host, wanted, world.site, candidate(world, wanted))
+        judging.check(world.host, wanted, world.site, candidate(world, wanted))
 
 
 def test_lua_blocks_do_not_reach_into_each_other(world: World) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from world import World, candidate, spec
 
-from reconcilers import config, directories, loading, ports, secrets, services
+from reconcilers import config, directories, judging, ports, secrets, services
 from reconcilers.optiondiff import diff_options
 from reconcilers.parsed import parse
 from schemas.desired import Generated
@@ -31,13 +31,13 @@ def hosts(**more: Any) -> dict[str, Any]:
 def test_a_line_of_gits_own_lua_is_no_virtual_host(world: World) -> None:
     """What looks like one, in a text, is not missed; a host that is not reached is."""
     wanted = spec(hosts(lua=LUA))
-    said = loading.check(world.host, wanted, world.site, candidate(world, wanted))
+    said = judging.check(world.host, wanted, world.site, candidate(world, wanted))
     assert {"a.test", "bücher.test", "r.a.test"} <= set(said.scopes)
     wanted = spec(
         hosts(lua='VirtualHost "x.test"\nVirtualHost "y.test"\nVirtualHost "z.test"\nif true then return end')
     )
     with pytest.raises(SpecError, match="return"):
-        loading.check(world.host, wanted, world.site, candidate(world, wanted))
+        judging.check(world.host, wanted, world.site, candidate(world, wanted))
 
 
 def test_a_secret_that_git_drops_is_not_told(world: World) -> None:

@@ -10,7 +10,8 @@ from world import World
 
 from agent import processes
 from reconcilers.luatext import render_name, render_value
-from reconcilers.parsed import Answer, Fragment, Parsed, Refusal, parse
+from reconcilers.parsed import Answer, Parsed, Refusal, parse
+from schemas.fragments import Fragment
 
 
 @pytest.fixture

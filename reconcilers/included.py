@@ -1,0 +1,100 @@
+"""Files that Prosody's configuration includes and that the same commit brings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+
+from schemas.desired import HostSpec
+from schemas.errors import Mark
+from schemas.fragments import Fragment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brought:
+    """One such file. `text` None: it is rendered, or a secret. `lines`: its lines are lines of `origin`'s file."""
+
+    path: PurePosixPath
+    text: str | None
+    origin: Mark | None
+    lines: bool
+    include: Mark | None
+    """Where it is included."""
+
+    def place(self, line: int) -> Mark | None:
+        """Where its line `line` stands, as nearly as can be told."""
+        return Mark(self.origin.file, line, 1) if self.lines and self.origin and line else self.origin
+
+
+def brought(spec: HostSpec) -> Iterator[Brought]:
+    """Every included file that `files` brings, in the order of the Include lines."""
+    prosody = spec.host.prosody
+    for place, pattern in enumerate(prosody.include if prosody else ()):
+        include = spec.origin("prosody", "include", place)
+        for path, text, origin, lines in _managed(spec):
+            if is_included(path, pattern):
+                yield Brought(path=path, text=text, origin=origin, lines=lines, include=include)
+
+
+def is_included(path: PurePosixPath, pattern: str) -> bool:
+    """Whether an Include line with this path or pattern reads this file (util.paths: glob_to_pattern; no dot files)."""
+    wanted = PurePosixPath(pattern)
+    if not is_pattern(wanted):
+        return path == wanted
+    return path.parent == wanted.parent and path.name[:1] != "." and fnmatchcase(path.name, wanted.name)
+
+
+def is_pattern(path: PurePosixPath) -> bool:
+    """Whether an Include line takes this for more than one file."""
+    return "*" in path.name or "?" in path.name
+
+
+def in_plain_text(spec: HostSpec) -> tuple[Brought, ...]:
+    """Those whose Lua git says: each is compiled by itself, so that all of them are told."""
+    return tuple(file for file in brought(spec) if file.text is not None)
+
+
+def fragments(spec: HostSpec) -> Iterator[Fragment]:
+    """Their Lua, in the order of `in_plain_text`."""
+    for file in in_plain_text(spec):
+        first = file.place(1) if file.lines else None
+        yield Fragment(text=file.text or "", is_expression=False, origin=file.origin, first=first)
+
+
+def culprit(spec: HostSpec, words: str) -> tuple[Brought, int, str] | None:
+    """The file in which Lua places a mistake, the line, and what it says besides; None when it is none of these.
+
+    Lua writes `path:line: words`, and of a long path only its end.
+    """
+    found = re.match(r"(\.\.\.)?([^\n:]+):(\d+): (.*)", words, re.DOTALL)
+    if found is None:
+        return None
+    cut, name, line, rest = found.groups()
+    for file in brought(spec):
+        if str(file.path) == name or (cut and str(file.path).endswith(name)):
+            return file, int(line), rest
+    return None
+
+
+def _managed(spec: HostSpec) -> Iterator[tuple[PurePosixPath, str | None, Mark | None, bool]]:
+    for text, entry in spec.host.files.items():
+        path = PurePosixPath(text)
+        if entry.source is not None:
+            yield path, _text(spec, entry.source), Mark(entry.source, 1, 1), True
+        elif entry.tree is not None:
+            prefix = entry.tree.rstrip("/") + "/"
+            for name in spec.sources:
+                if name.startswith(prefix):
+                    yield path / name.removeprefix(prefix), _text(spec, name), Mark(name, 1, 1), True
+        elif entry.template is not None:
+            yield path, None, Mark(entry.template), False
+        elif entry.content is not None:
+            said = entry.content if isinstance(entry.content, str) else None
+            yield path, said, spec.origin("files", text, "content"), False
+
+
+def _text(spec: HostSpec, source: str) -> str:
+    return spec.sources[source].data.decode(errors="replace")
