@@ -42,16 +42,13 @@ class Combiner:
 
     def combine(self, layers: Sequence[Node], shape: Shape) -> Node | None:
         """The nearer over the inherited; None when nothing is left."""
-        if len(layers) == 1 and isinstance(layers[0], Scalar) and layers[0].value is not None:
+        if len(layers) == 1 and not isinstance(layers[0], Map) and not _is_null(layers[0]):
             return layers[0]  # most of a document
         run: list[Node] = []  # what still counts: maps that go key by key, or one value
         for layer in layers:
             if isinstance(layer, Scalar) and layer.value is None:
                 if not run:
-                    self.findings.miss(
-                        layer.mark,
-                        MET_NOTHING,
-                    )
+                    self.findings.miss(layer.mark, MET_NOTHING)
                 run = []
             elif isinstance(layer, Map) and _is_edit(layer, run, shape):
                 run = [self._edited(run[-1] if run else None, layer)]
@@ -171,16 +168,18 @@ class Combiner:
         said = {key: self._since_null(entries) for key, entries in _gather(run).items()}
         said = {key: entries for key, entries in said.items() if entries}
         extends = {key: self._extends(key, entries, said) for key, entries in said.items()}
+        orders: dict[tuple[str, ...], list[str]] = {}  # ten thousand accounts extend the same few bodies
         entries: dict[Key, Entry] = {}
-        used: set[Key] = set()
         for key, own in said.items():
             if not _is_body(key):
-                order = linearize(extends[key], lambda body: extends[body], self._on_cycle(said))
-                used.update(order)
-                layers = [entry.value for name in (*order, key) for entry in said[name]]
+                bodies = extends[key]
+                if bodies not in orders:
+                    orders[bodies] = linearize(bodies, lambda body: extends[body], self._on_cycle(said))
+                layers = [entry.value for name in (*orders[bodies], key) for entry in said[name]]
                 value = self._thing(layers, str(key), shape, thing)
                 if value is not None:
                     entries[key] = Entry(own[-1].mark, value)
+        used = {body for order in orders.values() for body in order}
         for key in [key for key in said if _is_body(key) and key not in used]:
             linearize([str(key)], lambda body: extends[body], self._on_cycle(said))
             self._spare([entry.value for entry in said[key]], shape, thing)
@@ -217,6 +216,8 @@ class Combiner:
             self.spares.append(Spare(shape=thing, node=node))
 
     def _since_null(self, entries: list[Entry]) -> list[Entry]:
+        if len(entries) == 1 and not _is_null(entries[0].value):
+            return entries
         left: list[Entry] = []
         for entry in entries:
             if not _is_null(entry.value):
@@ -224,10 +225,7 @@ class Combiner:
             elif left:
                 left = []
             else:
-                self.findings.miss(
-                    entry.value.mark,
-                    MET_NOTHING,
-                )
+                self.findings.miss(entry.value.mark, MET_NOTHING)
         return left
 
     def _extends(self, key: Key, own: list[Entry], said: Mapping[Key, list[Entry]]) -> tuple[str, ...]:
@@ -235,7 +233,7 @@ class Combiner:
         layers = [
             e.value.entries["extends"].value for e in own if isinstance(e.value, Map) and "extends" in e.value.entries
         ]
-        written = self.combine(layers, NAMES)
+        written = self.combine(layers, NAMES) if layers else None
         if written is None:
             return (".default",) if not _is_body(key) and ".default" in said else ()
         found: list[str] = []
@@ -312,7 +310,7 @@ def _is_body(key: Key) -> bool:
 
 
 def _without(node: N, keys: Collection[Key]) -> N:
-    if not isinstance(node, Map) or not any(key in node.entries for key in keys):
+    if not isinstance(node, Map) or node.entries.keys().isdisjoint(keys):
         return node
     return Map(node.mark, {key: entry for key, entry in node.entries.items() if key not in keys})
 

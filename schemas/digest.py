@@ -24,22 +24,23 @@ def digest_with(said: str, sources: Mapping[str, Source]) -> str:
 
 
 def _sha256(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _canonical(value: object) -> object:
-    """Maps as sorted pairs: JSON would take the keys 1 and "1" for one. A list keeps its order."""
+    """For JSON, which would take the keys 1 and "1" for one, and a model for a map. A list keeps its order."""
     match value:
-        case Policy():
-            return value.value
+        case str() | int() | float() | None:
+            return value
         case BaseModel():
-            fields = {key: getattr(value, key) for key in sorted(value.model_fields_set)}
-            return [type(value).__name__, _canonical(fields)]
+            said = value.__dict__
+            return {"": type(value).__name__} | {key: _canonical(said[key]) for key in value.model_fields_set}
         case Mapping():
-            pairs = [[type(key).__name__, key, _canonical(item)] for key, item in value.items()]
-            return {"map": sorted(pairs, key=lambda pair: (pair[0], pair[1]))}
+            return {f"{type(key).__name__}:{key}": _canonical(item) for key, item in value.items()}
         case tuple() | list():
             return [_canonical(item) for item in value]
+        case Policy():
+            return value.value
         case _:
             return value

@@ -176,6 +176,7 @@ class _Builder:
         self._findings = findings
         self._open: list[_Open] = []
         self._documents = 0
+        self._values = 0
         self._torn = False
         self._last: Mark | None = None
         self._texts: list[range] = []  # lines inside of quoted and block texts, where a tab is content
@@ -184,10 +185,7 @@ class _Builder:
         """Read to the end, or to what cannot be read."""
         parser = CParser(self._text)
         try:
-            for number, event in enumerate(iter(parser.get_event, None)):
-                if number > MOST_VALUES:
-                    self._break_off(self._mark(event), f"the file has over {MOST_VALUES} values; split it by extends")
-                    break
+            for event in iter(parser.get_event, None):
                 if not self._take(event):
                     break
         except yaml.MarkedYAMLError as error:
@@ -205,15 +203,10 @@ class _Builder:
         """One event; false when there is no use in reading on."""
         kind = type(event)
         if kind is yaml.ScalarEvent:
-            self._scalar(event)
-        elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
-            mark = self._mark(event)
-            self._refuse_marks(event, mark)
-            if len(self._open) >= DEEPEST:
-                self._break_off(mark, f"the value lies deeper than {DEEPEST} levels; write it flatter")
-                return False
-            self._open.append(_Open(mark, is_map=kind is yaml.MappingStartEvent))
-        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            return self._scalar(event)
+        if kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+            return self._begin(event)
+        if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
             self._place(self._open.pop().close())
         elif kind is yaml.AliasEvent:
             mark = self._mark(event)
@@ -222,6 +215,15 @@ class _Builder:
             self._place(Scalar(mark, "", ""))
         elif kind is yaml.DocumentStartEvent:
             return self._document(event)
+        return True
+
+    def _begin(self, event: Event) -> bool:
+        mark = self._mark(event)
+        self._refuse_marks(event, mark)
+        if len(self._open) >= DEEPEST:
+            self._break_off(mark, f"the value lies deeper than {DEEPEST} levels; write it flatter")
+            return False
+        self._open.append(_Open(mark, is_map=isinstance(event, yaml.MappingStartEvent)))
         return True
 
     def _document(self, event: Event) -> bool:
@@ -242,7 +244,7 @@ class _Builder:
             tag = shortened(event.tag.replace("tag:yaml.org,2002:", "!!"))
             self._findings.refuse(mark, f"the tag {tag} may not stand here; take it out, and quote what is text")
 
-    def _scalar(self, event: Event) -> None:
+    def _scalar(self, event: Event) -> bool:
         start = event.start_mark
         mark = self._last = Mark(self._file, start.line + 1, start.column + 1)
         if event.anchor is not None or event.tag is not None:
@@ -258,6 +260,11 @@ class _Builder:
                 merges = written == "<<" and self._expects_key()
                 self._findings.refuse(mark, _MERGE_KEY if merges else str(error))
         self._place(Scalar(mark, value, written))
+        self._values += 1
+        if self._values > MOST_VALUES:
+            self._break_off(mark, f"the file has over {MOST_VALUES} values; split it by extends")
+            return False
+        return True
 
     def _expects_key(self) -> bool:
         return bool(self._open) and self._open[-1].is_map and self._open[-1].key is None
@@ -271,7 +278,7 @@ class _Builder:
         if not around.is_map:
             around.items.append(node)
         elif around.key is None:
-            around.key = (self._key(node, around), node.mark)
+            around.key = self._key(node, around), node.mark
         else:
             key, mark = around.key
             around.key = None
@@ -279,21 +286,24 @@ class _Builder:
                 around.entries[key] = Entry(mark, node)
 
     def _key(self, node: Node, around: _Open) -> Key | None:
-        if self._torn:
+        """None when this can be no key of the map around it."""
+        value = node.value if isinstance(node, Scalar) else None
+        if type(value) is not str and type(value) is not int:
+            if not self._torn:
+                self._refuse_key(node)
             return None
-        if not isinstance(node, Scalar) or not isinstance(node.value, str | int) or isinstance(node.value, bool):
-            found = "nothing" if isinstance(node, Scalar) and not node.written else describe(node)
-            hint = f"; write {quoted(node.written)}" if isinstance(node, Scalar) and node.written else ""
-            self._findings.refuse(node.mark, f"expected a text or an integer as a key, found {found}{hint}")
-            return None
-        former = around.entries.get(node.value)
-        if former is not None:
-            self._findings.refuse(
-                node.mark,
-                f"{shortened(str(node.value))} stands here twice, first in line {former.mark.line}; take one out",
-            )
-            return None
-        return node.value
+        former = around.entries.get(value)
+        if former is None or self._torn:
+            return value
+        text = f"{shortened(str(value))} stands here twice, first in line {former.mark.line}; take one out"
+        self._findings.refuse(node.mark, text)
+        return None
+
+    def _refuse_key(self, node: Node) -> None:
+        written = node.written if isinstance(node, Scalar) else ""
+        found = "nothing" if isinstance(node, Scalar) and not written else describe(node)
+        hint = f"; write {quoted(shortened(written))}" if written else ""
+        self._findings.refuse(node.mark, f"expected a text or an integer as a key, found {found}{hint}")
 
     def _mark(self, event: Event) -> Mark:
         start = event.start_mark
