@@ -24,8 +24,9 @@ from agent.where import (
     resolve,
 )
 from schemas.errors import Mark, Mistake, SettingsError
+from schemas.events import parse
 from schemas.findings import Findings, nearest
-from schemas.nodes import Entry, List, Map, Node, Scalar, describe, parse
+from schemas.nodes import Entry, List, Map, Node, Scalar, describe
 
 __all__ = [
     "DEFAULT_CONFIG",

@@ -1,7 +1,7 @@
 """The nouns: what git may say, what a plan is, what is remembered. No I/O anywhere in this storey.
 
 desired/    HostSpec and its parts: one file for each part of the language
-nodes       YAML events → nodes that carry their marks; notation: what two readers read differently is refused
+events      YAML events → nodes, which carry their marks; notation: what two readers read differently is refused
 documents   a host's file and what it extends; spell: short forms, in full; names: <name> → its value
 shape       which rules of combining hold where; combine: layers and bodies → one document
 model       nodes → models, pydantic's complaints → ours; check: rules between things

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from schemas.errors import Mark
+from schemas.events import parse
 from schemas.findings import Findings, nearest
 from schemas.graph import linearize
-from schemas.nodes import List, Map, Node, Scalar, describe, parse
+from schemas.nodes import List, Map, Node, Scalar, describe
 from schemas.notation import quoted
 from schemas.shape import HOST
 from schemas.spell import spell_out

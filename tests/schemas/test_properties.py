@@ -16,9 +16,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError as RuamelError
 
 from schemas.errors import Mark, SpecError
+from schemas.events import parse
 from schemas.findings import Findings
 from schemas.load import Blob, Facts, load
-from schemas.nodes import List, Map, Node, Scalar, parse
+from schemas.nodes import List, Map, Node, Scalar
 
 quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -1,0 +1,269 @@
+"""YAML events → nodes.
+
+From the C parser's events, iteratively: composing segfaults on deep nesting and resolves aliases, and PyYAML's own
+scalars read `010` as 8. What may never stand in a file (anchors, tags, a key twice, …) is told here, all of it at
+once, and the tree is built as far as it goes, so that one mistake does not hide another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import yaml
+from yaml._yaml import CParser
+
+from schemas.decoding import count_breaks, decode
+from schemas.errors import Mark
+from schemas.findings import Enough, Findings
+from schemas.nodes import Entry, Key, List, Map, Node, Scalar, describe
+from schemas.notation import Disputed, Plain, quoted, read_plain, shortened
+
+DEEPEST = 32
+MOST_VALUES = 200_000
+"""Values of one file: what a second and 100 MB are enough for."""
+
+_TAB = "a tab indents this line; indent with spaces"
+_MERGE_KEY = "the merge key << may not stand here; share values by extends"
+_TAB_INDENT = re.compile(r"(?:\A|\r\n?|\n) *\t")
+
+Event: TypeAlias = Any
+"""One of PyYAML's; their attributes are untyped."""
+
+
+def parse(file: str, data: bytes, findings: Findings) -> Map | None:
+    """One file. None when nothing of it can be used; what is wrong goes into `findings`."""
+    text = decode(file, data, findings)
+    if text is None:
+        return None
+    builder = _Builder(file, text, findings)
+    try:
+        builder.run()
+    except Enough:
+        return None
+    root = builder.root
+    if isinstance(root, Map):
+        return root
+    if builder.broken:
+        return None
+    if root is None or (isinstance(root, Scalar) and root.value is None):
+        findings.break_off(
+            Mark(file, 1, 1), "the file is empty; a file of this repository is a map, such as profile: local"
+        )
+    else:
+        findings.break_off(root.mark, f"expected a map, found {describe(root)}; write key: value")
+    return None
+
+
+class _Open:
+    """A collection that has not ended yet."""
+
+    __slots__ = ("entries", "is_map", "items", "key", "mark")
+
+    def __init__(self, mark: Mark, *, is_map: bool) -> None:
+        self.mark = mark
+        self.is_map = is_map
+        self.items: list[Node] = []
+        self.entries: dict[Key, Entry] = {}
+        self.key: tuple[Key | None, Mark] | None = None  # read, its value to come; a key of None was refused
+
+    def close(self) -> Node:
+        return Map(self.mark, self.entries) if self.is_map else List(self.mark, tuple(self.items))
+
+
+class _Builder:
+    """Turns the events of one file into nodes."""
+
+    def __init__(self, file: str, text: str, findings: Findings) -> None:
+        self.root: Node | None = None
+        self.broken = False
+        self._file = file
+        self._text = text
+        self._findings = findings
+        self._open: list[_Open] = []
+        self._documents = 0
+        self._values = 0
+        self._torn = False
+        self._last: Mark | None = None
+        self._texts: list[range] = []  # lines inside of quoted and block texts, where a tab is content
+
+    def run(self) -> None:
+        """Read to the end, or to what cannot be read."""
+        parser = CParser(self._text)
+        try:
+            for event in iter(parser.get_event, None):
+                if not self._take(event):
+                    break
+        except yaml.MarkedYAMLError as error:
+            self._stumble(error)
+        finally:
+            parser.dispose()
+        self._torn = bool(self._open)
+        if self.broken and self._last is not None:
+            self._findings.doubt(self._last)
+        while self._open:  # what was begun before the file broke off still holds its mistakes and its `extends`
+            self._place(self._open.pop().close())
+        self._refuse_tabs()
+
+    def _take(self, event: Event) -> bool:
+        """One event; false when there is no use in reading on."""
+        kind = type(event)
+        if kind is yaml.ScalarEvent:
+            return self._scalar(event)
+        if kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+            return self._begin(event)
+        if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            self._place(self._open.pop().close())
+        elif kind is yaml.AliasEvent:
+            mark = self._mark(event)
+            text = f"the alias *{shortened(event.anchor)} may not stand here; write the value, or share it by extends"
+            self._break_off(mark, text)
+            self._place(Scalar(mark, "", ""))
+        elif kind is yaml.DocumentStartEvent:
+            return self._document(event)
+        return True
+
+    def _begin(self, event: Event) -> bool:
+        mark = self._mark(event)
+        self._refuse_marks(event, mark)
+        if len(self._open) >= DEEPEST:
+            self._break_off(mark, f"the value lies deeper than {DEEPEST} levels; write it flatter")
+            return False
+        self._open.append(_Open(mark, is_map=isinstance(event, yaml.MappingStartEvent)))
+        return True
+
+    def _document(self, event: Event) -> bool:
+        self._documents += 1
+        mark = self._mark(event)
+        if self._documents > 1:
+            self._findings.refuse(mark, "a second document begins here; one file holds one, so take the --- out")
+            return False
+        if event.version or event.tags:
+            self._findings.refuse(mark, "a % directive stands before the document; take it out")
+        return True
+
+    def _refuse_marks(self, event: Event, mark: Mark) -> None:
+        if event.anchor is not None:
+            text = f"the anchor &{shortened(event.anchor)} may not stand here; share values by extends"
+            self._findings.refuse(mark, text)
+        if event.tag is not None:
+            tag = shortened(event.tag.replace("tag:yaml.org,2002:", "!!"))
+            self._findings.refuse(mark, f"the tag {tag} may not stand here; take it out, and quote what is text")
+
+    def _scalar(self, event: Event) -> bool:
+        start = event.start_mark
+        mark = self._last = Mark(self._file, start.line + 1, start.column + 1)
+        if event.anchor is not None or event.tag is not None:
+            self._refuse_marks(event, mark)
+        written: str = event.value
+        value: Plain = written
+        if event.style:
+            self._note_lines(event)
+        else:
+            try:
+                value = read_plain(written)
+            except Disputed as error:
+                merges = written == "<<" and self._expects_key()
+                self._findings.refuse(mark, _MERGE_KEY if merges else str(error))
+        self._place(Scalar(mark, value, written))
+        self._values += 1
+        if self._values > MOST_VALUES:
+            self._break_off(mark, f"the file has over {MOST_VALUES} values; split it by extends")
+            return False
+        return True
+
+    def _expects_key(self) -> bool:
+        return bool(self._open) and self._open[-1].is_map and self._open[-1].key is None
+
+    def _place(self, node: Node) -> None:
+        """Put a finished node where it belongs."""
+        if not self._open:
+            self.root = node
+            return
+        around = self._open[-1]
+        if not around.is_map:
+            around.items.append(node)
+        elif around.key is None:
+            around.key = self._key(node, around), node.mark
+        else:
+            key, mark = around.key
+            around.key = None
+            if key is not None:
+                around.entries[key] = Entry(mark, node)
+
+    def _key(self, node: Node, around: _Open) -> Key | None:
+        """None when this can be no key of the map around it."""
+        value = node.value if isinstance(node, Scalar) else None
+        if type(value) is not str and type(value) is not int:
+            if not self._torn:
+                self._refuse_key(node)
+            return None
+        former = around.entries.get(value)
+        if former is None or self._torn:
+            return value
+        text = f"{shortened(str(value))} stands here twice, first in line {former.mark.line}; take one out"
+        self._findings.refuse(node.mark, text)
+        return None
+
+    def _refuse_key(self, node: Node) -> None:
+        written = node.written if isinstance(node, Scalar) else ""
+        found = "nothing" if isinstance(node, Scalar) and not written else describe(node)
+        hint = f"; write {quoted(shortened(written))}" if written else ""
+        self._findings.refuse(node.mark, f"expected a text or an integer as a key, found {found}{hint}")
+
+    def _mark(self, event: Event) -> Mark:
+        start = event.start_mark
+        return Mark(self._file, start.line + 1, start.column + 1)
+
+    def _break_off(self, mark: Mark, text: str) -> None:
+        self.broken = True
+        self._findings.break_off(mark, text)
+
+    def _stumble(self, error: yaml.MarkedYAMLError) -> None:
+        at: Any = error.problem_mark or error.context_mark
+        line, column = (at.line + 1, at.column + 1) if at else (1, 1)
+        if line in self._lines_with_tabs():
+            self.broken = True  # the tab is told with the others
+            self._findings.break_off(Mark(self._file, line, 1), _TAB)
+            return
+        problem = str(error.problem or "unknown trouble")
+        self._break_off(Mark(self._file, line, column), _IN_OUR_WORDS.get(problem, f"this is no YAML: {problem}"))
+
+    def _refuse_tabs(self) -> None:
+        texts = iter([*self._texts, range(0)])
+        text = next(texts)
+        for line in self._lines_with_tabs():
+            while text and text[-1] < line:
+                text = next(texts)
+            if line not in text:
+                self._findings.refuse(Mark(self._file, line, 1), _TAB)
+
+    def _lines_with_tabs(self) -> Iterator[int]:
+        line, seen = 1, 0
+        for match in _TAB_INDENT.finditer(self._text):
+            line += count_breaks(self._text, seen, match.end())
+            seen = match.end()
+            yield line
+
+    def _note_lines(self, event: Event) -> None:
+        first, end = event.start_mark.line + 2, event.end_mark
+        last = end.line if event.style in "|>" and end.column == 0 else end.line + 1
+        if first <= last:
+            self._texts.append(range(first, last + 1))
+
+
+_IN_OUR_WORDS = {
+    "mapping values are not allowed in this context": (
+        'a ": " stands where no key can; quote the text, or begin the key on a line of its own'
+    ),
+    "did not find expected key": "a key was expected here; look at the indentation, quote what holds : # { or [",
+    "did not find expected '-' indicator": "expected another - item here; look at the indentation",
+    "did not find expected ',' or ']'": "the list in [ ] is not closed here; write , or ]",
+    "did not find expected ',' or '}'": "the map in { } is not closed here; write , or }",
+    "could not find expected ':'": "this line is no key: value; write the colon, or quote the text",
+    "found unexpected end of stream": "the file ends inside a quoted text; close the quotes",
+    "did not find expected node content": "a value was expected here; quote what begins with , ] or }",
+    "found character that cannot start any token": "a text cannot begin with this character; quote it",
+    "found unknown escape character": "this escape is not known in double quotes; write \\\\ for a backslash",
+}
