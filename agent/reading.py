@@ -16,7 +16,7 @@ from reconcilers import render
 from reconcilers.alongside import lint_templates
 from reconcilers.ports import placeholder_ports
 from reconcilers.secrets import referenced
-from schemas.desired import File, HostFile, HostSpec, Source
+from schemas.desired import Age, File, HostFile, HostSpec, Source
 from schemas.errors import Mark, Mistake, SpecError
 from schemas.glimpse import glimpse
 from schemas.load import Blob, Facts, Library, Tree, load, with_sources
@@ -81,8 +81,7 @@ class Reader:
         if last is None or tree.names() != last.names:
             return None
         changed = {path for path, entry in last.files.items() if tree.entry(path) != entry}
-        copied = last.spec.sources.keys() - last.spec.documents - set(render.used_templates(last.spec))
-        if not changed <= copied or any(tree.entry(path).link for path in changed):
+        if not changed <= _only_copied(last.spec) or any(tree.entry(path).link for path in changed):
             return None
         blobs = {path: tree[path] for path in changed}
         fresh = {path: Source(data=blob.data, executable=blob.executable) for path, blob in blobs.items()}
@@ -213,6 +212,17 @@ def _beyond_the_fence(spec: HostSpec, may_write: Judge | None, may_read: Judge |
     for way, ref in referenced(spec):
         if may_read and isinstance(ref, HostFile) and (why := may_read(PurePosixPath(ref.host_file))):
             yield _closed(spec, way, f"a push may not read {ref.host_file}: {why}")
+
+
+def _only_copied(spec: HostSpec) -> frozenset[str]:
+    """Files of the repository whose bytes decide nothing: neither document nor template nor secret."""
+    files = spec.host.files.values()
+    sources = {entry.source for entry in files}
+    trees = tuple(f"{entry.tree}/" for entry in files if entry.tree is not None)
+    read = spec.documents.union(
+        render.used_templates(spec), (ref.age for _, ref in referenced(spec) if isinstance(ref, Age))
+    )
+    return frozenset(path for path in spec.sources if path in sources or path.startswith(trees)) - read
 
 
 def _out_of_sight(spec: HostSpec, may_look_again: ModeJudge | None) -> Iterator[Mistake]:

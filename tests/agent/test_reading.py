@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pyrage import encrypt
+from pyrage.x25519 import Identity
 
 from agent import bounded
 from agent.reading import Reader, Renderer
@@ -24,6 +26,7 @@ files:
   <home>/copied: {source: files/copied}
   <home>/tree: {tree: files/tree}
   <home>/own: {source: shared/common.yaml}
+  <home>/secret: {content: {age: secrets/sealed.age}}
 """
 FILES: dict[str, str | bytes | None] = {
     "hosts/a.test.yaml": HOST,
@@ -32,6 +35,7 @@ FILES: dict[str, str | bytes | None] = {
     "files/copied": "one\n",
     "files/tree/leaf": "leaf\n",
     "README": "read me\n",
+    "secrets/sealed.age": encrypt(b"one", [Identity.generate().to_public()]),
 }
 
 
@@ -111,6 +115,12 @@ def test_a_copied_file_becomes_executable(commits: Commits) -> None:
     assert after == commits.anew()
     assert after.digest != before.digest
     assert after.sources["files/copied"].executable
+
+
+def test_a_secret_that_is_no_longer_encrypted_is_seen(commits: Commits) -> None:
+    """It is not only copied."""
+    with pytest.raises(SpecError, match="is no age file"):
+        commits.push({"secrets/sealed.age": "one\n"})
 
 
 def test_a_copied_file_becomes_a_link(commits: Commits) -> None:
