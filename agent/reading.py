@@ -10,15 +10,16 @@ from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from agent.bounded import TooDear, Worker
+from agent.lua import LuaJudge
 from agent.source.tree import Entry
 from agent.source.tree import Tree as SourceTree
 from reconcilers import render
-from reconcilers.alongside import lint_templates
+from reconcilers.alongside import beyond_the_fence, lint_templates
 from reconcilers.ports import placeholder_ports
 from reconcilers.secrets import referenced
 from schemas.desired import Age, File, HostFile, HostSpec, Source
 from schemas.errors import Mark, Mistake, SpecError
-from schemas.glimpse import glimpse
+from schemas.glimpse import Glimpse, glimpse
 from schemas.load import Blob, Facts, Library, Tree, load, with_sources
 
 Answer = TypeVar("Answer")
@@ -56,6 +57,7 @@ class Reader:
     may_look_again: ModeJudge | None = None
     unopened: Callable[[HostSpec], Iterable[Mistake]] | None = None
     """The encrypted secrets that this host's key does not open; None on a machine without its key."""
+    lua: LuaJudge | None = None
     _last: _Reading | None = None
     _passed: frozenset[bytes] = frozenset()
     """The trials of templates that passed in the last reading, and need not be made again."""
@@ -70,7 +72,7 @@ class Reader:
         mistakes += _out_of_sight(spec, self.may_look_again)
         mistakes += self.unopened(spec) if self.unopened else ()
         if mistakes:
-            raise SpecError(mistakes)
+            raise SpecError([*mistakes, *self._in_lua(spec, mistakes)])
         used = spec.documents | spec.sources.keys()
         self._last = _Reading(spec=spec, files={path: tree.entry(path) for path in used}, names=tree.names())
         return spec
@@ -92,7 +94,7 @@ class Reader:
         mistakes: list[Mistake] = []
         try:
             with Worker(_Desk(tree=tree)) as worker:
-                spec = worker.call(_load, self.name, self.facts)
+                spec = self._load(worker)
                 trials = {name: self._trial(spec, name) for name in render.used_templates(spec)}
                 for at_work_on in (name for name, trial in trials.items() if trial not in self._passed):
                     mistakes += worker.call(_try, at_work_on, self._fqdn)
@@ -101,6 +103,24 @@ class Reader:
         if not mistakes:
             self._passed = frozenset(trials.values())
         return spec, mistakes
+
+    def _load(self, worker: Worker) -> HostSpec:
+        """Raises SpecError with what else is wrong with the commit: that does not wait for the next push."""
+        try:
+            return worker.call(_load, self.name, self.facts)
+        except SpecError as error:
+            mistakes = list(error.mistakes)
+        try:
+            seen, wrong = worker.call(_glimpse, self.name)
+        except TooDear:
+            raise SpecError(mistakes) from None
+        mistakes += wrong
+        mistakes += beyond_the_fence(seen, self.facts.home, self.may_write) if self.may_write else ()
+        mistakes += self.lua.fragments(seen.fragments) if self.lua else ()
+        raise SpecError(mistakes)
+
+    def _in_lua(self, spec: HostSpec, mistakes: Iterable[Mistake]) -> Iterable[Mistake]:
+        return self.lua.document(spec, mistaken={mistake.mark.file for mistake in mistakes}) if self.lua else ()
 
     @property
     def _fqdn(self) -> str:
@@ -179,12 +199,13 @@ class _Desk:
 
 
 def _load(desk: _Desk, name: str, facts: Facts) -> HostSpec:
-    try:
-        desk.spec = load(desk.tree, name, facts)
-    except SpecError as error:
-        seen = glimpse(Library(desk.tree), name)
-        raise SpecError([*error.mistakes, *lint_templates(seen, desk.tree)]) from None
+    desk.spec = load(desk.tree, name, facts)
     return desk.spec
+
+
+def _glimpse(desk: _Desk, name: str) -> tuple[Glimpse, list[Mistake]]:
+    seen = glimpse(Library(desk.tree), name)
+    return seen, list(lint_templates(seen, desk.tree))
 
 
 def _try(desk: _Desk, template: str, fqdn: str) -> list[Mistake]:

@@ -51,6 +51,22 @@ def check(
     return said
 
 
+def judge_trial(reader: Reader, spec: HostSpec, site: Site, trial: MainFile) -> None:
+    """Check the configuration by itself: files that it includes may not be there yet. Raises SpecError, Temporary."""
+    prosody = spec.host.prosody
+    text = trial.text
+    for place, _ in enumerate(prosody.include if prosody else ()):
+        text = trial.without(text, trial.line_of(spec.origin("prosody", "include", place)))
+    check(reader, spec, site, trial, staged=text)
+
+
+def compile_alone(reader: Reader, site: Site, fragments: tuple[Fragment, ...]) -> Iterator[Mistake]:
+    """What is no Lua, where there is no candidate to judge. Raises Temporary."""
+    assert site.prosody is not None
+    answer = parse(reader, site, site.prosody, fragments=fragments)
+    return judge_fragments(fragments, answer, Mark("hosts"))
+
+
 def judge_fragments(fragments: tuple[Fragment, ...], answer: Answer, otherwise: Mark) -> Iterator[Mistake]:
     """What Lua says of each fragment by itself, at its own line; `otherwise` where no place is known."""
     for fragment, said in zip(fragments, answer.fragments, strict=True):
