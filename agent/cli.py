@@ -153,11 +153,15 @@ def reconcile_code(outcome: Mapping[str, Any], *, detailed: bool) -> int:
 
 def _agent_or_self(words: Words, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The running agent's answer; where none runs, that of an engine which lives for this one verb."""
-    control_socket, _ = where.control_socket_of(_config(words))
+    control_socket, state_dir = where.control_socket_of(_config(words))
     with Progress() as progress:
         try:
             return ask.ask(control_socket, verb, arguments, progress.say)
         except ask.NoAgent:
+            from agent import testimony
+
+            if verb == "plan" and (answer := testimony.hear(_config(words), state_dir)) is not None:
+                return answer
             from agent import alone
 
             return alone.answer(_settings(words), _config_path(words), verb, arguments, progress.say)

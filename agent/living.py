@@ -7,12 +7,15 @@ A pid and a start time (proc(5)) name one process for ever, within one boot. It 
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import select
 import signal
 from collections.abc import Iterator
 
+from agent import proc
+from agent.proc import boot as boot  # whoever asks who lives asks here
+from agent.proc import start_time as start_time
+from agent.proc import started as started
 from agent.users import user_name
 from reconcilers.contract import Process
 from schemas.errors import ActionFailed
@@ -20,34 +23,17 @@ from schemas.errors import ActionFailed
 _KILL_PATIENCE = 5.0
 """Seconds for which the kernel may take down a process that was killed."""
 
-_STATE, _STARTED = 0, 19
-"""Fields 3 and 22 of /proc/PID/stat, counted from after the name."""
-
-_DEAD = (b"Z", b"X", b"x")
-
 
 def living(pid: int) -> Process | None:
     """The living process with this number; a zombie is dead. Costs some 0.05 ms."""
-    fields = _stat_fields(pid)
-    if fields is None or fields[_STATE] in _DEAD:
+    when = started(pid)
+    if when is None:
         return None
     argv = _argv(pid)
     uid = _effective_uid(pid)
     if argv is None or uid is None:
         return None
-    return Process(pid=pid, started=int(fields[_STARTED]), argv=argv, user=user_name(uid), boot=boot())
-
-
-def start_time(pid: int) -> int | None:
-    """The start time of a process that is not reaped yet, be it dead or alive; None when there is none."""
-    fields = _stat_fields(pid)
-    return None if fields is None else int(fields[_STARTED])
-
-
-def started(pid: int) -> int | None:
-    """The start time of a living process, and no more: for those who only compare it."""
-    fields = _stat_fields(pid)
-    return None if fields is None or fields[_STATE] in _DEAD else int(fields[_STARTED])
+    return Process(pid=pid, started=when, argv=argv, user=user_name(uid), boot=boot())
 
 
 def find(argv: tuple[str, ...]) -> tuple[Process, ...]:
@@ -55,16 +41,6 @@ def find(argv: tuple[str, ...]) -> tuple[Process, ...]:
     `/usr/bin/prosody -F`.
     """
     return tuple(_find(argv))
-
-
-@functools.cache
-def boot() -> str:
-    """This boot of the kernel: pids and start times of another one mean nothing."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
 
 
 def send(pid: int, when: int, number: signal.Signals) -> bool:
@@ -90,37 +66,15 @@ def stop(pid: int, when: int, *, timeout: float) -> None:
         raise ActionFailed(f"process {pid}: it outlives SIGKILL; see what it waits for in /proc/{pid}/stack")
 
 
-def _proc(pid: int, name: str) -> bytes | None:
-    try:
-        descriptor = os.open(f"/proc/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        chunks = []
-        while chunk := os.read(descriptor, 65536):
-            chunks.append(chunk)
-        return b"".join(chunks)
-    except OSError:
-        return None  # it ended while it was read
-    finally:
-        os.close(descriptor)
-
-
-def _stat_fields(pid: int) -> list[bytes] | None:
-    """What follows the name, which may itself hold blanks and brackets."""
-    text = _proc(pid, "stat")
-    return text.rpartition(b")")[2].split() if text else None
-
-
 def _argv(pid: int) -> tuple[str, ...] | None:
-    text = _proc(pid, "cmdline")
+    text = proc.read(pid, "cmdline")
     if text is None:
         return None
     return tuple(os.fsdecode(word) for word in text.removesuffix(b"\0").split(b"\0"))
 
 
 def _effective_uid(pid: int) -> int | None:
-    text = _proc(pid, "status")
+    text = proc.read(pid, "status")
     if not text:
         return None
     return int(text.partition(b"\nUid:")[2].split(maxsplit=2)[1])

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from agent import keys, log, notify, site, version
+from agent import keys, log, notify, site, version, witness
 from agent.atomic import Copy
 from agent.bounded import apart
 from agent.control import Request, Server
@@ -180,6 +180,7 @@ def _engine(settings: Settings, config: Path) -> Iterator[tuple[Engine, Watch]]:
         passes = Passes(house, source, anchor, reader.read)
         logs = Logs(place.logs, place.fence())
         yield Engine(settings, house, source, anchor, passes, kept, logs, prosody_user=place.user), watch
+        witness.leave(settings, config, source, passes, host)
 
 
 def _heed(watch: Watch) -> None:

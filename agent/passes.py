@@ -91,6 +91,18 @@ class Passes:
             self._house.renderer.close()
         return view.plan, target.revision, view.digest
 
+    def proved(self, tip: str) -> tuple[Plan, str, Proof] | None:
+        """The plan that the last pass was left with, what names it when it is held, and the proof that it still is so.
+
+        None where nothing is proved, or not of this revision as the branch's tip.
+        """
+        if self._proved is None or self._proved.key[1] != tip:
+            return None
+        target = self._choice.look()
+        if target is None or self._choice.refusal is not None or (known := self._still_proved(target)) is None:
+            return None
+        return known.plan, known.digest, known.proof
+
     def forget_proof(self) -> None:
         """Something that no proof covers has changed (a confirmation, a suspension)."""
         self._proved = None

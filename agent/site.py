@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import os
 import pwd
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -16,6 +15,7 @@ from typing import Any
 from agent import log
 from agent.fence import Fence
 from agent.settings import Settings
+from agent.where import which
 from reconcilers import services
 from reconcilers.contract import Apart, Paths, Reader, Site
 from reconcilers.profiles import local
@@ -197,5 +197,5 @@ def _candidates() -> tuple[PurePosixPath, ...]:
     """Root takes Prosody from where the system keeps programs; a user from their own PATH as well."""
     if os.geteuid() == 0:
         return local.CANDIDATES
-    own = shutil.which("prosody")
+    own = which("prosody")
     return (PurePosixPath(own), *local.CANDIDATES) if own else local.CANDIDATES

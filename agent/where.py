@@ -48,6 +48,15 @@ def default_age_key() -> str:
     return os.path.join(_xdg("XDG_CONFIG_HOME", ".config"), "prosodist/keys/age")
 
 
+def which(program: str) -> str | None:
+    """The first executable file of this name on the PATH; an empty entry of the PATH names no directory."""
+    for directory in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        path = os.path.join(directory, program)
+        if directory and os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return None
+
+
 def control_socket_of(path: str | os.PathLike[str]) -> tuple[str, str]:
     """The control socket and the state directory that these settings name.
 

@@ -9,7 +9,7 @@ errors    what can go wrong
 
 from agent.state.anchor import Anchor
 from agent.state.errors import AlreadyRunning, StateTooNew, StateUnusable
-from agent.state.facts import Confirmation, Entry, HeldPlan, Proof, Sightings, Suspension
+from agent.state.facts import Confirmation, Entry, HeldPlan, Sightings, Suspension
 from agent.state.state import State
 from agent.state.view import View
 
@@ -19,7 +19,6 @@ __all__ = [
     "Confirmation",
     "Entry",
     "HeldPlan",
-    "Proof",
     "Sightings",
     "State",
     "StateTooNew",

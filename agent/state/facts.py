@@ -39,13 +39,6 @@ class Confirmation(NamedTuple):
     revision: str
 
 
-class Proof(NamedTuple):
-    """An opaque proof that a pass has nothing to do, and the key of what it was proved for."""
-
-    key: str
-    blob: bytes
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One event of the history. `seq` counts from 1 and is given when the entry is appended."""

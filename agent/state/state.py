@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from agent import durable, keys
+from agent import durable, keys, testimony
 from agent.state import drift
 from agent.state.database import make_database, open_database, peek_database, set_aside
 from agent.state.errors import in_words
@@ -45,6 +45,7 @@ class State(View):
             durable.make_private_dir(state_dir)
             lock = take_lock(state_dir)
             try:
+                (state_dir / testimony.NAME).unlink(missing_ok=True)  # from now on what it tells may become wrong
                 return cls._open_locked(path.absolute(), lock)
             except BaseException:
                 drop_lock(lock)
@@ -132,11 +133,6 @@ class State(View):
 
     # --- inventory, and the round that changes it ----------------------------------------------------------
 
-    def own(self, owned: Iterable[Owned]) -> None:
-        """Take these into the inventory, or note what they have become."""
-        with self._database.transaction() as db:
-            _own(db, owned)
-
     def disown(self, ids: Iterable[str]) -> None:
         """Strike these off the inventory."""
         with self._database.transaction() as db:
@@ -155,10 +151,6 @@ class State(View):
             _own(db, owned)
             _disown(db, gone)
             _put(db, "owed", owes)
-
-    def owe(self, activation: str) -> None:
-        """An activation is owed."""
-        self._set("owed", activation)
 
     def clear_owed(self) -> None:
         """The activation was seen to be done."""
@@ -237,22 +229,6 @@ class State(View):
     def clear_confirmed(self) -> None:
         """The word was used, or its commit is past."""
         self._set("confirmed", None)
-
-    # --- proof ---------------------------------------------------------------------------------------------
-
-    def save_proof(self, key: str, blob: bytes) -> None:
-        """Replace the proof."""
-        with self._database.transaction() as db:
-            db.execute(
-                "INSERT INTO proof VALUES (1, ?, ?) ON CONFLICT (only) DO UPDATE SET (key, blob) ="
-                " (excluded.key, excluded.blob) WHERE (key, blob) IS NOT (excluded.key, excluded.blob)",
-                (key, blob),
-            )
-
-    def clear_proof(self) -> None:
-        """Nothing is proved any more."""
-        with self._database.transaction() as db:
-            db.execute("DELETE FROM proof")
 
     def _set(self, name: str, value: str | None) -> None:
         with self._database.transaction() as db:

@@ -10,7 +10,7 @@ from typing import Any, Self
 from agent import keys
 from agent.state import drift
 from agent.state.database import Database
-from agent.state.facts import Confirmation, Entry, HeldPlan, Proof, Suspension
+from agent.state.facts import Confirmation, Entry, HeldPlan, Suspension
 from schemas.record import Marks, OpenDrift, Owned, Record
 
 MARKS = ("attempted", "accepted", "applied", "good", "rejected")
@@ -87,11 +87,6 @@ class View:
         """The plan that a person agreed to."""
         value = self._json_fact("confirmed")
         return None if value is None else Confirmation(**value)
-
-    def proof(self) -> Proof | None:
-        """The last proof that there was nothing to do."""
-        row = self._database.row("SELECT key, blob FROM proof")
-        return None if row is None else Proof(*row)
 
     def digest_key(self) -> bytes | None:
         """The key of all digests here; None before an agent has run."""

@@ -20,7 +20,6 @@ from agent.state import (
     Anchor,
     Confirmation,
     Entry,
-    Proof,
     State,
     StateTooNew,
     StateUnusable,
@@ -148,7 +147,7 @@ def test_a_damaged_database_is_set_aside_and_a_new_one_begun(state_dir, damage):
 def test_a_page_torn_in_the_middle_is_found_at_the_start(state_dir):
     """Damage below a whole header counts too."""
     with State.open(state_dir) as state:
-        state.own(owned(n) for n in range(500))
+        state.begin_round((owned(n) for n in range(500)), owes=None)
     file = state_dir / "state.sqlite"
     data = file.read_bytes()
     file.write_bytes(data[: len(data) // 2] + b"\xa5" * 8192 + data[len(data) // 2 + 8192 :])
@@ -206,18 +205,16 @@ def test_everything_is_there_after_the_next_start(state_dir):
     suspension = Suspension(reason="moving", by="ana", since=NOW, until=NOW + 60)
     with State.open(state_dir) as state:
         assert state.marks() == Marks()
-        assert (state.owed(), state.suspension(), state.held(), state.confirmed(), state.proof()) == (None,) * 5
+        assert (state.owed(), state.suspension(), state.held(), state.confirmed()) == (None,) * 4
         state.mark(attempted=C3, accepted=C3, applied=C2)
         state.mark(good=C1, pins={"prosody": "0.12.3-1"})
         state.reject("digest", C2, "prosody does not answer")
-        state.own([owned(1), owned(2, reconciler="config", made=False)])
-        state.owe("prosody: RESTART")
+        state.begin_round([owned(1), owned(2, reconciler="config", made=False)], owes="prosody: RESTART")
         state.remember("ports", {"c2s": 35222}, NOW)
         state.drift_seen([drift("file:/etc/motd")])
         state.suspend(suspension)
         state.hold("p1", C3, {"changes": []})
         state.confirm("p1", C3)
-        state.save_proof("key", b"\x00\xff")
         state.append(Entry(at=NOW, kind="change.made", revision=C1, event={"object": "/etc/motd"}))
     with State.open(state_dir) as state:
         assert state.marks() == Marks(attempted=C3, accepted=C3, applied=C2, good=C1, rejected=C2)
@@ -234,17 +231,16 @@ def test_everything_is_there_after_the_next_start(state_dir):
         assert [suspension.over(at) for at in (NOW + 59, NOW + 60)] == [False, True]
         assert (state.held().digest, state.held().revision, state.held().plan) == ("p1", C3, {"changes": []})
         assert state.confirmed() == Confirmation("p1", C3)
-        assert state.proof() == Proof("key", b"\x00\xff")
         (entry,) = state.history()
         assert entry == Entry(seq=1, at=NOW, kind="change.made", revision=C1, event={"object": "/etc/motd"})
 
 
 def test_everything_can_be_taken_back(state):
     """Each thing has its way out."""
-    state.own([owned(1), owned(2)])
+    state.begin_round([owned(1), owned(2)], owes=None)
     state.disown(["file:/etc/1", "file:/etc/unknown"])
     assert list(state.owned()["files"]) == ["file:/etc/2"]
-    state.owe("prosody: RELOAD")
+    state.begin_round((), owes="prosody: RELOAD")
     state.clear_owed()
     state.remember("child", {"pid": 7}, NOW)
     state.forget("child")
@@ -254,17 +250,14 @@ def test_everything_can_be_taken_back(state):
     state.clear_held()
     state.confirm("p", C1)
     state.clear_confirmed()
-    state.save_proof("k", b"")
-    state.clear_proof()
     gone = (
         state.owed(),
         state.recall("child"),
         state.suspension(),
         state.held(),
         state.confirmed(),
-        state.proof(),
     )
-    assert gone == (None,) * 6
+    assert gone == (None,) * 5
 
 
 def test_an_input_stays_rejected_until_it_is_let_go(state):
@@ -287,7 +280,7 @@ def test_a_round_is_written_ahead_and_settled(state):
     assert state.owed() == "prosody: RESTART"
     state.begin_round([], owes=None)
     assert state.owed() == "prosody: RESTART", "a round that owes nothing itself does not pay an older debt"
-    state.own([owned(2)])
+    state.begin_round([owned(2)], owes=None)
     state.settle_round([owned(1)], gone=["file:/etc/2"], owes=None)
     assert (state.owned(), state.owed()) == ({"files": {"file:/etc/1": owned(1)}}, None)
 
@@ -349,7 +342,7 @@ def test_what_is_not_new_is_not_written(state, state_dir):
         state.mark(attempted=C1, accepted=C1, applied=C1, good=C1, pins={"a": 1, "b": 2})
         state.reject("d", C2, "r")
         state.unreject("other")
-        state.own(owned(n) for n in range(20))
+        state.begin_round((owned(n) for n in range(20)), owes=None)
         state.begin_round((owned(n) for n in range(20)), owes="prosody: RELOAD")
         state.settle_round([owned(1)], gone=["file:/none"], owes="prosody: RELOAD")
         state.disown(["file:/none"])
@@ -362,7 +355,6 @@ def test_what_is_not_new_is_not_written(state, state_dir):
         state.suspend(Suspension(reason="r", by="b", since=NOW))
         state.hold("p", C1, {"x": [1]})
         state.clear_confirmed()
-        state.save_proof("k", b"proof")
         state.digest_key()
 
     say_everything()
@@ -370,7 +362,7 @@ def test_what_is_not_new_is_not_written(state, state_dir):
     time.sleep(0.02)  # longer than a tick of the file system's clock
     say_everything()
     assert bytes_and_times(state_dir) == before
-    state.own([owned(1, digest="new")])
+    state.begin_round([owned(1, digest="new")], owes=None)
     assert bytes_and_times(state_dir) != before, "or this test sees nothing"
 
 
@@ -418,7 +410,7 @@ def test_a_disk_that_refuses_is_told_in_words_and_nothing_is_half_done(state):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (state.owned(), state.owed()) == ({"files": {"file:/etc/1": owned(1)}}, "before")
-    state.owe("later")
+    state.begin_round((), owes="later")
     assert state.owed() == "later"
 
 
@@ -474,7 +466,7 @@ def test_looking_on_never_fails_while_agents_come_and_go(state_dir):
     code = (
         "import sys; from pathlib import Path; from agent.state import State\n"
         "for n in range(60):\n"
-        "    with State.open(Path(sys.argv[1])) as state: state.owe(f'{n:09}')\n"
+        "    with State.open(Path(sys.argv[1])) as state: state.begin_round((), owes=f'{n:09}')\n"
     )
     seen = []
     with subprocess.Popen([sys.executable, "-c", code, str(state_dir)], cwd=ROOT) as agents:

@@ -13,7 +13,8 @@ from agent import verbs
 from agent.words import read_plain
 
 WORDS = ("plan", "reconcile", "status", "drift", "history", "version", "--config", "a.yaml", "", "-", "--", "-o",
-         "json", "text", "xml", "--output", "--full", "--detailed-exitcode", "--help", "-ojson", "--config=a.yaml")  # fmt: skip
+         "json", "text", "xml", "--output", "--full", "--detailed-exitcode", "--help", "-ojson",
+         "--config=a.yaml")  # fmt: skip
 
 
 @given(st.lists(st.sampled_from(WORDS), max_size=6))
