@@ -21,6 +21,7 @@ from agent.events import LOG, Events
 from agent.host import LocalHost
 from agent.kept import Kept
 from agent.logfiles import Logs
+from agent.lua import LuaJudge
 from agent.opening import Opener
 from agent.outcome import Outcome
 from agent.passes import Passes
@@ -175,6 +176,7 @@ def _engine(settings: Settings, config: Path) -> Iterator[tuple[Engine, Watch]]:
             may_read=place.may_read,
             may_look_again=place.may_look_again,
             unopened=Opener(settings.age_key).mistakes,
+            lua=LuaJudge(host, house.site),
         )
         anchor = Anchor(config.parent / "accepted")
         passes = Passes(house, source, anchor, reader.read)
