@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
@@ -59,6 +60,20 @@ def check_files(root: Map, tree_files: Callable[[str], Iterator[str]], findings:
             findings.add(entry.mark, f"lies below {blocked}; take one of them out")
         elif covered.get(below, "").startswith("a file of"):
             findings.add(entry.mark, f"is {covered[below]} already; take one of them out")
+
+
+def check_refresh(root: Map, findings: Findings) -> None:
+    """A branch moves and wants `refresh`; a pinned revision never does."""
+    for _, entry in _entries(root, "files"):
+        if not isinstance(entry.value, Map) or "revision" not in entry.value.entries:
+            continue
+        is_pinned = re.fullmatch("[0-9a-f]{7,64}", _word(entry.value, "revision")) is not None
+        if is_pinned and "refresh" in entry.value.entries:
+            mark = entry.value.entries["refresh"].mark
+            findings.add(mark, "the revision beside it is pinned and never moves; take it out")
+        elif not is_pinned and "refresh" not in entry.value.entries:
+            mark = entry.value.entries["revision"].value.mark
+            findings.miss(mark, "is a branch, which moves; write refresh: 1d beside it, or a revision in full")
 
 
 def check_known_home(root: Map, home: str | None, findings: Findings) -> None:

@@ -20,8 +20,9 @@ def check_kinds(root: Map, shape: Shape, findings: Findings) -> None:
                 _check_kind(mark, node, here, findings)
             if here.needs:
                 _check_needs(node, here, findings)
-            below = ((entry, here.below(key)) for key, entry in node.entries.items())
-            waiting += [(entry.mark, entry.value, inner) for entry, inner in below if inner is not VALUE]
+            if here.things is not VALUE:
+                below = ((entry, here.below(key)) for key, entry in node.entries.items())
+                waiting += [(entry.mark, entry.value, inner) for entry, inner in below if inner is not VALUE]
 
 
 def kind_of(node: Map, shape: Shape) -> str:
@@ -37,10 +38,14 @@ def _check_kind(mark: Mark, node: Map, shape: Shape, findings: Findings) -> None
         return
     own = shape.kinds.get(kind, ())
     for key, entry in node.entries.items():
-        owners = [other for other, keys in shape.kinds.items() if key == other or key in keys]
-        if not owners or key == kind or key in own:
+        if key == kind or key in own:
             continue
-        if kind and len(owners) == 1:
+        owners = [other for other, keys in shape.kinds.items() if key == other or key in keys]
+        if not owners:
+            continue
+        if kind and key in shape.kinds:
+            findings.add(entry.mark, f"stands beside {kind}, but a thing has one kind; take one of them out")
+        elif kind and len(owners) == 1:
             findings.add(entry.mark, f"belongs to {owners[0]}, but the kind here is {kind}; take it out")
         elif kind:
             findings.add(entry.mark, f"says nothing of the kind {kind}; take it out")

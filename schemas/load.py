@@ -114,6 +114,7 @@ def _spec(
     check_references(root, findings)
     tell_not_yet(root, findings.note if facts.profile is None else findings.add)
     check.check_files(root, tree_files, findings)
+    check.check_refresh(root, findings)
     check.check_known_home(root, facts.home, findings)
     sources = gather_sources(root, tree, findings, modeller.sealed)
     if host is None or findings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -131,7 +131,7 @@ class Modeller:
         except ValidationError as error:
             for complaint in error.errors(include_url=False, include_input=False):
                 self._findings.refuse(entry.value.mark, str(complaint.get("ctx", {}).get("text", complaint["msg"])))
-            return Generated(generated="unknown")
+            return Read.model_construct(read="/unknown") if kind == "read" else Generated(generated="unknown")
         if isinstance(found, Age):
             self.sealed.append((found.age, entry.value.mark))
         return found
@@ -154,9 +154,9 @@ class Modeller:
             hint = "; write profile: local" if missing == "profile" else ""
             self._findings.miss_in_map(node.mark, f"{missing} is missing{hint}")
         elif isinstance(node, Map):
-            self._findings.add_to_map(mark, _expected(kind, complaint, node, shape))
+            self._findings.add_to_map(mark, _expected(kind, complaint, node, shape, key))
         else:
-            self._findings.add(mark, _expected(kind, complaint, node, shape))
+            self._findings.add(mark, _expected(kind, complaint, node, shape, key))
 
 
 def _locate(loc: tuple[Key, ...], root: Node, shape: Shape) -> tuple[Mark, Node, Shape, str]:
@@ -169,7 +169,9 @@ def _locate(loc: tuple[Key, ...], root: Node, shape: Shape) -> tuple[Mark, Node,
         if isinstance(node, Map) and step in node.entries:
             around, shape, last = shape, shape.below(step), str(step)
             key_mark, node = node.entries[step]
-            mark = key_mark if more == "[key]" else node.mark
+            if more == "[key]":
+                node = Scalar(key_mark, step, str(step))
+            mark = node.mark
         elif isinstance(node, List) and isinstance(step, int) and step < len(node.items):
             node, around, shape, last = node.items[step], shape, shape.below(step), ""
             mark = node.mark
@@ -201,7 +203,7 @@ _KINDS = {
 }
 
 
-def _expected(kind: str, complaint: Mapping[str, Any], node: Node, shape: Shape) -> str:
+def _expected(kind: str, complaint: Mapping[str, Any], node: Node, shape: Shape, key: str) -> str:
     found = describe(node)
     if kind in ("enum", "literal_error"):
         return f"expected {complaint['ctx']['expected'].replace(chr(39), '')}, found {found}" + _near(node, complaint)
@@ -209,19 +211,24 @@ def _expected(kind: str, complaint: Mapping[str, Any], node: Node, shape: Shape)
         return f"expected at least {complaint['ctx']['ge']}, found {found}"
     if kind == "less_than_equal":
         return f"expected at most {complaint['ctx']['le']}, found {found}"
-    if kind == "too_short":
-        return "expected at least one item, found an empty list; write one, or take the key out"
     if kind in _KINDS:
         expected, instead = _KINDS[kind]
-        if expected == "a map" and shape.things is not None and shape.things.flags:
-            expected = f"a map or {' or '.join(shape.things.flags)}"
-            close = nearest(str(node.value), shape.things.flags) if isinstance(node, Scalar) else ""
+        own = shape.below(key)
+        if expected == "a map" and own.word and _is_number(node):
+            return f"expected a text or a map, found {found}; write {quoted(node.written)}"
+        if expected == "a map" and own.flags:
+            expected = f"a map or {' or '.join(own.flags)}"
+            close = nearest(str(node.value), own.flags) if isinstance(node, Scalar) else ""
             return f"expected {expected}, found {found}" + (f"; write {close}" if close else "")
         hint = ""
         if instead and isinstance(node, Scalar) and isinstance(node.value, str):
             hint = f"; write {instead.format(_plain(node.value))}"
         return f"expected {expected}, found {found}{hint}"
     return f"{str(complaint['msg'])[:1].lower()}{str(complaint['msg'])[1:]}, found {found}"
+
+
+def _is_number(node: Node) -> TypeGuard[Scalar]:
+    return isinstance(node, Scalar) and isinstance(node.value, int | float) and not isinstance(node.value, bool)
 
 
 def _as_written(text: str, node: Node) -> str:

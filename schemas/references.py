@@ -18,6 +18,7 @@ MANAGERS = {
     "local": (),
 }
 """The package managers of each kind of host."""
+_MANAGERS = frozenset().union(*MANAGERS.values())
 
 
 def check_references(root: Map, findings: Findings) -> None:
@@ -72,7 +73,7 @@ def _check_wants_dns(thing: Map, findings: Findings) -> None:
 def _check_accounts(root: Map, hosts: set[str], findings: Findings) -> None:
     for name, (mark, _) in _things(root, "accounts"):
         domain = name.partition("@")[2]
-        if domain and domain not in hosts:
+        if domain and "/" not in domain and domain not in hosts:
             findings.miss(mark, f"there is no virtual host {domain}; {_near(domain, hosts)}")
 
 
@@ -84,7 +85,7 @@ def _check_packages(root: Map, findings: Findings) -> None:
     name = profile.value if isinstance(profile, Scalar) else None
     managers = MANAGERS.get(name) if isinstance(name, str) else None
     for manager, entry in packages.entries.items():
-        if managers is not None and manager not in managers:
+        if manager in _MANAGERS and managers is not None and manager not in managers:
             ours = f"has {' and '.join(managers)}" if managers else "has none"
             findings.add(entry.mark, f"{manager} is no package manager of {name}, which {ours}; take it out")
     for _, (_, rock) in _things(packages, "luarocks"):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from schemas.desired.forms import Address, Contact, Line, Notice, Server
 from schemas.desired.texts import Flag, HostName, HostPath, RepositoryPath, Text
-from schemas.desired.things import Place, Secret, Thing
+from schemas.desired.things import Place, Secret, Thing, check_some
 from schemas.desired.values import Model
 
 
@@ -74,7 +74,9 @@ class Pair(Model):
 class Certificate(Thing):
     """One certificate. Exactly one of issuers, path, self_signed and none is set."""
 
-    issuers: tuple[Issuer, ...] | None = Field(default=None, min_length=1, description="CAs, tried in this order")
+    issuers: Annotated[tuple[Issuer, ...] | None, BeforeValidator(check_some)] = Field(
+        default=None, description="CAs, tried in this order"
+    )
     path: Pair | None = Field(default=None, description="on the host, renewed by somebody else")
     self_signed: Flag | None = Field(default=None, description="true: made here, trusted by nobody")
     none: Flag | None = Field(default=None, description="true: no certificate for this one")

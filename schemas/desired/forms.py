@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Annotated, TypeAlias
 
 from pydantic import BeforeValidator
@@ -31,13 +32,13 @@ _CRON_NAMES = {
 CRON_WORDS = ("hourly", "daily", "weekly", "monthly")
 
 
-def form(pattern: str, expected: str, example: str) -> BeforeValidator:
+def form(pattern: str, expected: str, instead: str) -> BeforeValidator:
     """A text that a pattern takes whole."""
 
     def check(value: object) -> str:
         text = check_text(value)
         if not re.fullmatch(pattern, text):  # compiled when it is first met, and kept by re
-            raise refuse(f"expected {expected}, found {found(text)}; write {example}, say")
+            raise refuse(f"expected {expected}, found {found(text)}; write {instead}")
         return text
 
     return BeforeValidator(check)
@@ -54,7 +55,7 @@ def check_line(value: object) -> str:
 def check_version(value: object) -> str:
     """`present`, `latest`, `absent`, the beginning of a version, or a range."""
     text = check_line(value)
-    if _RANGE.fullmatch(text) or (re.fullmatch(_VERSION, text) and (text in VERSION_WORDS or re.search("[0-9]", text))):
+    if _is_version(text):
         return text
     raise refuse(
         f"expected present, latest, absent, the beginning of a version or a range, found {found(text)}; "
@@ -64,10 +65,16 @@ def check_version(value: object) -> str:
 
 def check_range(value: object) -> str:
     """What is only observed: the beginning of a version, or a range."""
-    text = check_version(value)
-    if text in VERSION_WORDS:
-        raise refuse(f'expected a range of versions, found {found(text)}; write ">=1.2", say')
+    text = check_line(value)
+    if text in VERSION_WORDS or not _is_version(text):
+        raise refuse(f'expected a range of versions, found {found(text)}; write ">=1.2", or ">=1.2, <2"')
     return text
+
+
+def _is_version(text: str) -> bool:
+    if re.fullmatch(_VERSION, text):
+        return text in VERSION_WORDS or bool(re.search("[0-9]", text))
+    return bool(_RANGE.fullmatch(text))
 
 
 def check_address(value: object) -> str:
@@ -118,12 +125,18 @@ def check_jid(value: object) -> str:
     user, at, domain = text.partition("@")
     if not at:
         raise refuse(f"expected a JID, found {found(text)}; write user@example.org")
+    if "/" in domain:
+        raise refuse(f"expected a JID without a resource, found {found(text)}; write {text.partition('/')[0]}")
     if not re.fullmatch(r"""[^\s\x00-\x20\x7f"&'/:<>@]+""", user) or len(user.encode()) > 1023:
         raise refuse(f"expected a JID, found {found(text)}; its name may hold none of \" & ' / : < > @ and no space")
     if user != user.lower():
         raise refuse(f"expected a JID in lower case, found {found(text)}; write {user.lower()}@{domain}")
-    check_host_name(domain)
+    _check_domain(domain)
     return text
+
+
+_check_domain = lru_cache(maxsize=64)(check_host_name)
+"""Ten thousand accounts have a few domains."""
 
 
 def check_program(value: object) -> object:
@@ -150,12 +163,17 @@ Sha256: TypeAlias = Annotated[
 Pin: TypeAlias = Annotated[
     str, form("[0-9a-f]{7,64}", "a revision of 7 to 64 hexadecimal digits", "what git rev-parse prints")
 ]
-Revision: TypeAlias = Annotated[str, form(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./-]*", "a revision or a branch", "main")]
-Zone: TypeAlias = Annotated[str, form("[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*", "a time zone", "Europe/Berlin")]
-Role: TypeAlias = Annotated[str, form("([a-z0-9_-]+:)?[a-z0-9_-]+", "a role", "admin")]
-Variable: TypeAlias = Annotated[str, form("[A-Za-z_][A-Za-z0-9_]*", "the name of a variable", "LANG")]
-Contact: TypeAlias = Annotated[str, form(r"[^\s@:]+@[^\s@:]+", "a mail address", "hostmaster@example.org")]
-Server: TypeAlias = Annotated[str, form(r"[A-Za-z0-9.:_-]+", "a server's address or name", "192.0.2.53")]
+Revision: TypeAlias = Annotated[
+    str, form(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./-]*", "a revision or a branch", "main, say")
+]
+Zone: TypeAlias = Annotated[
+    str, form("[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*", "a time zone", "Europe/Berlin, say")
+]
+Role: TypeAlias = Annotated[str, form("([a-z0-9_-]+:)?[a-z0-9_-]+", "a role", "admin, say")]
+Variable: TypeAlias = Annotated[str, form("[A-Za-z_][A-Za-z0-9_]*", "the name of a variable", "LANG, say")]
+Contact: TypeAlias = Annotated[str, form(r"[^\s@:]+@[^\s@:]+", "a mail address", "hostmaster@example.org, say")]
+Server: TypeAlias = Annotated[str, form(r"[A-Za-z0-9.:_-]+", "a server's address or name", "192.0.2.53, say")]
 Notice: TypeAlias = Annotated[
-    str, form("prosody/[A-Za-z0-9_]+|[A-Za-z0-9_@+][A-Za-z0-9_.@+-]*", "a service", "nginx, prosody or prosody/MODULE")
+    str,
+    form("prosody/[A-Za-z0-9_]+|[A-Za-z0-9_@+][A-Za-z0-9_.@+-]*", "a service", "nginx, prosody or prosody/MODULE, say"),
 ]

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from schemas.desired.forms import Address, Line, Sha256, Variable, Version
 from schemas.desired.texts import Name, RepositoryPath
-from schemas.desired.things import Thing
+from schemas.desired.things import Thing, check_some
 from schemas.desired.values import Model
 
 
 class AptSource(Thing):
     """A source of Debian packages, by the fields of deb822."""
 
-    uris: tuple[Address, ...] = Field(min_length=1, description="where it lies")
+    uris: Annotated[tuple[Address, ...], BeforeValidator(check_some)] = Field(description="where it lies")
     suites: tuple[Line, ...] = Field(default=(), description="its suites; the host's own")
     components: tuple[Line, ...] = Field(default=("main",), description="its components; [main]")
     signed_by: RepositoryPath | None = Field(default=None, description="its key, a file of the repository")

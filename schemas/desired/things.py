@@ -39,6 +39,13 @@ def check_secret(value: object) -> object:
     raise refuse(f"expected a secret, found {shown}; write {{age: secrets/NAME.age}}")
 
 
+def check_some(value: object) -> object:
+    """A list that says something."""
+    if value == ():
+        raise refuse("expected at least one, found an empty list; write one, or take the key out")
+    return value
+
+
 def check_host_value(value: object) -> object:
     """A variable of the host: a text, or one that the host supplies."""
     return value if isinstance(value, Read) else check_text(value)

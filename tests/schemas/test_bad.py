@@ -1,6 +1,7 @@
 """Commits that cannot be right. Each case in bad/*.cases is a small repository and every line that it must be told.
 
 === what is wrong          begins a case; the host is always `a`, at home in /home/u
+=== what is wrong, abroad  the same, read where nothing is known of the host, as `validate` does
 --- hosts/a.yaml           a file follows (`--- a -> b`: a symbolic link)
 --- mistakes               and what is said, whole and in order
 """
@@ -17,6 +18,7 @@ from schemas.errors import SpecError
 from schemas.load import Blob, Facts, load
 
 HERE = Path(__file__).parent / "bad"
+ABROAD = ", abroad"
 FACTS = Facts(fqdn="a", home="/home/u", user="u", profile="local")
 
 
@@ -25,6 +27,10 @@ class Case:
     name: str
     tree: dict[str, Blob]
     mistakes: str
+
+    @property
+    def facts(self) -> Facts:
+        return Facts() if self.name.endswith(ABROAD) else FACTS
 
 
 def read_cases(path: Path) -> list[Case]:
@@ -57,7 +63,7 @@ CASES = [
 def test_every_mistake_is_told(case: Case) -> None:
     """Each with its place, all of them at once, and nothing else."""
     with pytest.raises(SpecError) as refused:
-        load(case.tree, "a", FACTS)
+        load(case.tree, "a", case.facts)
     assert str(refused.value) == case.mistakes
 
 
