@@ -82,7 +82,7 @@ def render_main(spec: HostSpec, supplied: Mapping[str, object], revealed: Reveal
     writer.write(HEADER.decode())
     writer.write("-- What this kind of host supplies:\n")
     for name, value in supplied.items():
-        writer.assign("*", name, value, None)
+        writer.assign("*", name, value, ())
     writer.write("\n-- The global section:\n")
     writer.scope("*", prosody, ("prosody",))
     for name, host in prosody.virtual_hosts.items():
@@ -141,62 +141,70 @@ class _Writer:
 
     def scope(self, scope: str, body: Scope, way: _Way) -> None:
         for name, value in body.options.items():
-            self.assign(scope, name, value, self.spec.origin(*way, name))
+            self.assign(scope, name, value, (*way, name))
         for name, modules in (
             ("modules_enabled", body.modules_enabled),
             ("modules_disabled", body.modules_disabled),
         ):
             if modules:
-                self.assign(scope, name, modules, self.spec.origin(*way, name))
+                self.assign(scope, name, modules, (*way, name))
         for place, path in enumerate(getattr(body, "include", ())):
             self.write_piece(f"Include {quote(path)}\n", self.spec.origin(*way, "include", place))
         if body.lua:
             self.block(body.lua, (*way, "lua"))
 
-    def assign(self, scope: str, name: str, value: object, origin: Mark | None) -> None:
+    def assign(self, scope: str, name: str, value: object, way: _Way) -> None:
         """One option. The semicolon keeps a parenthesis below from being read as a call."""
+        origin, noted = self.spec.origin(*way), len(self.fragments)
         if name in FUNCTIONS:
             self.mistake(name, f"Prosody's loader keeps the name {name} for itself; take it away", origin)
             return
         if any(True for _ in references(value)):
             self.hidden.add((scope, name))
         try:
-            text = render_value(self.prepared(value, origin), indent="" if scope == "*" else "\t")
+            text = render_value(self.prepared(value, way), indent="" if scope == "*" else "\t")
         except ValueError as error:
             self.mistake(name, str(error), origin)
             return
         indent = "" if scope == "*" else "\t"
+        first = len(self.origins)
         self.write_piece(f"{indent}{render_name(name)} = {text};\n", origin)
+        for fragment in self.fragments[noted:]:
+            above = text.partition(f"(\n{fragment.text}\n")[0].count("\n") + 1
+            self.place(fragment, first + above)
+
+    def place(self, fragment: Fragment, above: int) -> None:
+        """Each line of this Lua has a place of its own; `above` lines stand before it."""
+        for line in range(1, fragment.text.removesuffix("\n").count("\n") + 2):
+            self.origins[above + line - 1] = fragment.place(line)
 
     def block(self, text: str, way: _Way) -> None:
         """Lua as it stands, in a block of its own: its local names end with it."""
         origin = self.spec.origin(*way)
         fragment = Fragment(text=text, is_expression=False, origin=origin, first=self.spec.marks.get((*way, 0)))
         self.note(fragment)
-        first = len(self.origins) + 1
-        self.write("do\n", origin)
-        self.write(text if text.endswith("\n") else text + "\n", origin)
-        self.origins[first:] = [fragment.place(line) for line in range(1, len(self.origins) - first + 1)]
-        self.write("end\n", origin)
-        self.pieces[first] = len(self.origins)
+        above = len(self.origins) + 1
+        self.write_piece(f"do\n{text.removesuffix(chr(10))}\nend\n", origin)
+        self.place(fragment, above)
 
     def note(self, fragment: Fragment) -> None:
         """Git's own Lua, in the piece that is written next."""
         self.fragments.append(fragment)
         self.starts.append(len(self.origins) + 1)
 
-    def prepared(self, value: object, origin: Mark | None) -> object:
+    def prepared(self, value: object, way: _Way) -> object:
         """The value with its secrets revealed; its Lua is noted on the way."""
         match value:
             case HostFile() | Generated() | Age():
                 return self.revealed[value]
             case Lua():
-                self.note(Fragment(text=value.lua, is_expression=True, origin=origin))
+                origin, first = self.spec.origin(*way, "lua"), self.spec.marks.get((*way, "lua", 0))
+                self.note(Fragment(text=value.lua, is_expression=True, origin=origin, first=first))
                 return value
             case Mapping():
-                return {key: self.prepared(item, origin) for key, item in value.items()}
+                return {key: self.prepared(item, (*way, key)) for key, item in value.items()}
             case tuple() | list():
-                return tuple(self.prepared(item, origin) for item in value)
+                return tuple(self.prepared(item, (*way, place)) for place, item in enumerate(value))
             case _:
                 return value
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from schemas.errors import Mark
-from schemas.nodes import List, Map, Node, Scalar
+from schemas.nodes import List, Map, Node, Scalar, Way
 from schemas.shape import Shape, is_marked
 
 TextOf = Callable[[str], str]
@@ -47,10 +48,23 @@ def find_fragments(node: Node, shape: Shape, text_of: TextOf) -> Iterator[Fragme
             yield Fragment(text=value.value, is_expression=free, origin=value.mark, first=first)
 
 
+def first_lines(marks: Mapping[Way, Mark], text_of: TextOf) -> dict[Way, Mark]:
+    """For each Lua text in a literal block: the way to it and 0 → where its first line stands."""
+    said = ((way, mark) for way, mark in marks.items() if way[-1] == "lua")
+    found = (((*way, 0), first_line(text_of(mark.file), mark)) for way, mark in said)
+    return {way: mark for way, mark in found if mark is not None}
+
+
 def first_line(text: str, mark: Mark) -> Mark | None:
     """The place of the first line of a literal block (`|`); None for a text that is written in another way."""
-    lines = text.splitlines()
+    lines = _lines(text)
     if not 0 < mark.line < len(lines) or not lines[mark.line - 1].startswith("|", mark.column - 1):
         return None
     written = next((line for line in lines[mark.line :] if line.strip()), "")
     return Mark(mark.file, mark.line + 1, len(written) - len(written.lstrip(" ")) + 1)
+
+
+@lru_cache(maxsize=4)
+def _lines(text: str) -> list[str]:
+    """Of a file with many Lua texts only once."""
+    return text.splitlines()

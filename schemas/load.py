@@ -17,6 +17,7 @@ from schemas.digest import digest_of, digest_with
 from schemas.documents import Blob, Document, Documents, Library, Tree, near
 from schemas.errors import Mark, Mistake, SpecError
 from schemas.findings import Enough, Findings
+from schemas.fragments import first_lines
 from schemas.kinds import check_kinds
 from schemas.model import Modeller
 from schemas.names import Names, gather
@@ -127,7 +128,7 @@ def _spec(
         digest=digest_with(said, sources),
         documents=documents.names,
         sources=sources,
-        marks=modeller.marks,
+        marks=modeller.marks | first_lines(modeller.marks, lambda file: tree[file].data.decode("utf-8-sig")),
     )
 
 

@@ -120,6 +120,7 @@ class Modeller:
     def _marked(self, node: Map, way: Way) -> object:
         kind = next(word for word in MARKED if word in node.entries)
         entry = node.entries[kind]
+        self.marks[(*way, kind)] = entry.value.mark
         if len(node.entries) > 1:
             other = next(e for key, e in node.entries.items() if key != kind)
             self._findings.add(other.mark, f"stands beside {kind}, which is a value by itself; take one of them out")
