@@ -212,19 +212,20 @@ def _run(words: Words) -> int:
 
 
 def _validate(words: Words) -> int:
+    from agent.printable import escape
     from agent.validate import validate
 
-    mistakes = validate(words.directory, words.host)
+    found = validate(words.directory, words.host)
     if words.output == "json":
         from agent.outcome import mistake_json
 
-        _print_json([mistake_json(mistake) for mistake in mistakes])
+        _print_json([mistake_json(mistake) for mistake in found.mistakes])
     else:
-        from agent.printable import escape
-
-        for mistake in mistakes:
+        for mistake in found.mistakes:
             print(escape(str(mistake)))
-    return 1 if mistakes else 0
+    for note in found.notes:
+        print(escape(f"note: {note}"), file=sys.stderr)
+    return 1 if found.mistakes else 0
 
 
 def _kept(words: Words) -> int:
