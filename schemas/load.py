@@ -29,8 +29,7 @@ from schemas.references import check_references
 from schemas.shape import HOST, MAP
 from schemas.sources import gather_sources
 
-__all__ = ["Blob", "Facts", "Library", "Tree", "host_names", "load", "with_sources"]
-
+__all__ = ["Blob", "Facts", "Library", "Tree", "host_names", "load", "load_document", "with_sources"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
@@ -53,6 +52,11 @@ def load(tree: Tree, name: str, facts: Facts, library: Library | None = None) ->
 
     Whoever loads several hosts of one tree hands a `library` of it to each, so that shared files are parsed once.
     """
+    return load_document(tree, name, facts, library)[0]
+
+
+def load_document(tree: Tree, name: str, facts: Facts, library: Library | None = None) -> tuple[HostSpec, Map]:
+    """The same, and the one document that all layers became."""
     findings = Findings()
     file = f"hosts/{name}.yaml"
     if file not in tree:
@@ -61,16 +65,17 @@ def load(tree: Tree, name: str, facts: Facts, library: Library | None = None) ->
             [Mistake(mark=Mark(file), text=f"there is no such file in the repository; {near(file, hosts)}")]
         )
     documents = Documents(library or Library(tree), findings)
-    spec = None
+    spec, combined = None, None
     with suppress(Enough):
         layers = documents.layers(file)
         if layers:
             names = _names(layers, name, facts, findings)
-            spec = _spec(tree, name, _combined(layers, names, findings), facts, documents, findings)
+            combined = _combined(layers, names, findings)
+            spec = _spec(tree, name, combined, facts, documents, findings)
     if findings:
         raise SpecError(_placed(findings.told(), findings, documents))
-    assert spec is not None  # the models are silent only when they stand
-    return replace(spec, notes=tuple(sorted(_placed(findings.notes(), findings, documents))))
+    assert spec is not None and combined is not None  # the models are silent only when they stand
+    return replace(spec, notes=tuple(sorted(_placed(findings.notes(), findings, documents)))), combined[0]
 
 
 def _names(layers: list[Document], name: str, facts: Facts, findings: Findings) -> Names:
