@@ -44,14 +44,23 @@ class TooDear(AgentError):
     reason = "LimitExceeded"
 
 
-def apart(function: Callable[[], T]) -> T:
-    """What a function gives that needs a heavy library, from a worker of its own: the agent never loads it."""
-    with Worker() as worker:
-        answer: T = worker.call(_apart, function)
+def apart(
+    function: Callable[[], T],
+    *,
+    seconds: float = SECONDS,
+    megabytes: int = MEGABYTES,
+    between: Callable[[], None] | None = None,
+) -> T:
+    """What a function gives that needs much, or a heavy library, from a worker of its own: the agent never has it.
+
+    Raises what the function and `between` raise, and TooDear over a limit.
+    """
+    with Worker(function, seconds=seconds, megabytes=megabytes, between=between) as worker:
+        answer: T = worker.call(_apart)
     return answer
 
 
-def _apart(_: object, function: Callable[[], T]) -> T:
+def _apart(function: Callable[[], T]) -> T:
     return function()
 
 
@@ -171,6 +180,8 @@ def _answer(function: Callable[..., object], context: object, arguments: tuple[o
     except (MemoryError, RecursionError):
         os._exit(1)
     except Exception as error:  # carried over to the caller
+        if "out of memory" in str(error).lower():  # libgit2 says it in words
+            os._exit(1)
         return pickle.dumps((False, error), pickle.HIGHEST_PROTOCOL)
 
 

@@ -11,14 +11,20 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pygit2
 
 from agent import durable
+from agent.bounded import apart
 
 _SIGNATURE = b"# v2 git bundle\n"
 _CHECKSUM = 20
+
+PACKING_MEGABYTES = 1024
+"""For a child that packs files of 256 MiB."""
+_SECONDS = 120.0
 
 
 class BundleDamaged(Exception):
@@ -42,7 +48,13 @@ class Bundle:
             raise BundleDamaged(f"{self.path}: {error.strerror}") from None
 
     def write(self, repository: pygit2.Repository, refs: Mapping[str, str]) -> None:
-        """Everything that these refs reach, durably; the former bundle stands until this one is whole."""
+        """Everything that these refs reach, durably; the former bundle stands until this one is whole.
+
+        In a child: to pack a file takes three times its size of memory. Raises TooDear.
+        """
+        apart(partial(self._write, repository, refs), seconds=_SECONDS, megabytes=PACKING_MEGABYTES)
+
+    def _write(self, repository: pygit2.Repository, refs: Mapping[str, str]) -> None:
         builder = pygit2.PackBuilder(repository)
         for id_ in _reachable(repository, refs.values()):
             builder.add(id_)

@@ -17,14 +17,22 @@ from agent.source.tree import LARGEST_OBJECT
 from schemas.errors import SourceRefused
 
 _CHUNK = 2**20
+LARGEST_CARRIED = 256 * 2**20
+"""Bytes. What lies in the history alone nobody reads, and packing it takes three times its size of memory."""
 _HEADER = 32
 """A loose object begins with its kind and size, some bytes that do not count."""
 
 
-def carry(source: pygit2.Repository, mirror: pygit2.Repository, tip: pygit2.Oid) -> None:
+class TooLarge(SourceRefused):
+    """A file somewhere in the history has more bytes than may be packed here."""
+
+
+def carry(
+    source: pygit2.Repository, mirror: pygit2.Repository, tip: pygit2.Oid, *, largest: int = LARGEST_OBJECT
+) -> None:
     """Copy what the tip reaches and the mirror lacks, all or nothing.
 
-    Raises SourceRefused for an object over 64 MiB, OSError and what pygit2 raises.
+    Raises TooLarge for a file of over `largest` bytes, OSError and what pygit2 raises.
     """
     objects = os.path.join(_common_directory(source), "objects")
     seen: set[pygit2.Oid] = set()
@@ -34,7 +42,7 @@ def carry(source: pygit2.Repository, mirror: pygit2.Repository, tip: pygit2.Oid)
         if id_ in seen or id_ in mirror:
             continue  # the mirror has nothing without all that it names
         seen.add(id_)
-        _refuse_unfit(source, objects, id_)
+        _refuse_unfit(source, objects, id_, LARGEST_OBJECT)
         match source[id_]:
             case pygit2.Commit() as commit:
                 waiting += [*commit.parent_ids, commit.tree_id]
@@ -49,7 +57,7 @@ def carry(source: pygit2.Repository, mirror: pygit2.Repository, tip: pygit2.Oid)
         builder.add(id_)
     for id_ in blobs:
         if id_ not in mirror:
-            _refuse_unfit(source, objects, id_)
+            _refuse_unfit(source, objects, id_, largest)
             builder.add(id_)
     if len(builder):
         builder.write(os.path.join(mirror.path, "objects", "pack"))
@@ -64,22 +72,22 @@ def _common_directory(repository: pygit2.Repository) -> str:
         return repository.path
 
 
-def _refuse_unfit(source: pygit2.Repository, objects: str, id_: pygit2.Oid) -> None:
-    """Before libgit2 reads it as a whole: what was cut short, and what is too large for the agent's memory."""
+def _refuse_unfit(source: pygit2.Repository, objects: str, id_: pygit2.Oid, largest: int) -> None:
+    """Before libgit2 reads it as a whole: what was cut short, and what is too large for the memory."""
     text = str(id_)
     try:
         with open(os.path.join(objects, text[:2], text[2:]), "rb") as file:
-            _inflate(file, text)
+            _inflate(file, text, largest)
     except FileNotFoundError:
         _, size = source.odb.read_header(id_)  # in a pack, which proves itself
-        if size > LARGEST_OBJECT:
-            raise _too_large(text) from None
+        if size > largest:
+            raise _too_large(text, largest) from None
     except zlib.error:
         raise OSError(f"object {text} is damaged; run git fsck there") from None
 
 
-def _inflate(file: BinaryIO, text: str) -> None:
-    """Raises zlib.error when it is torn, SourceRefused as soon as it is too large; a megabyte at a time."""
+def _inflate(file: BinaryIO, text: str, largest: int) -> None:
+    """Raises zlib.error when it is torn, TooLarge as soon as it is too large; a megabyte at a time."""
     stream, size, rest = zlib.decompressobj(), 0, b""
     while not stream.eof:
         rest = rest or file.read(_CHUNK)
@@ -87,12 +95,12 @@ def _inflate(file: BinaryIO, text: str) -> None:
         if not (rest or unpacked or stream.eof):
             raise zlib.error("it ends too early")
         size, rest = size + len(unpacked), stream.unconsumed_tail
-        if size > LARGEST_OBJECT + _HEADER:
-            raise _too_large(text)
+        if size > largest + _HEADER:
+            raise _too_large(text, largest)
 
 
-def _too_large(text: str) -> SourceRefused:
-    return SourceRefused(
-        f"object {text}: has over {LARGEST_OBJECT >> 20} MiB",
+def _too_large(text: str, largest: int) -> TooLarge:
+    return TooLarge(
+        f"object {text}: has over {largest >> 20} MiB",
         remedy=f"take it out of the history (git log --find-object={text} names its commits)",
     )

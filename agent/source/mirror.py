@@ -18,6 +18,7 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import ConfigLevel, FileMode, RepositoryOpenFlag
 
+from agent.bounded import TooDear
 from agent.source.bundle import Bundle, BundleDamaged, is_sealed
 from agent.source.tree import LARGEST_OBJECT, MOST_FILES, Entry
 from schemas.errors import SourceRefused, Temporary
@@ -44,6 +45,7 @@ class Mirror:
         self._repository: pygit2.Repository | None = None
         self._packs: dict[str, tuple[int, int]] = {}
         self._proved: set[str] = set()
+        self._unpackable: dict[str, str] | None = None
 
     def open(self) -> pygit2.Repository:
         """The repository, checked as far as is cheap. Raises MirrorDamaged; `rebuild` helps."""
@@ -165,7 +167,10 @@ class Mirror:
             return self.open()[pygit2.Oid(hex=key)].peel(pygit2.Blob).data
 
     def save(self) -> bool:
-        """Write the bundle when accepted or good have moved; whether it was written. Raises MirrorDamaged."""
+        """Write the bundle when accepted or good have moved; whether it was written. Raises MirrorDamaged, Temporary.
+
+        A history that took too much is not packed again until it moves.
+        """
         repository = self.open()
         try:
             own = {name: self.ref(name) for name in (FETCHED, ACCEPTED, GOOD)}
@@ -175,11 +180,16 @@ class Mirror:
             except BundleDamaged:
                 kept = {}
             is_full = len(self._packs) > _MOST_PACKS
-            if not is_full and all(kept.get(name) == refs.get(name) for name in (ACCEPTED, GOOD)):
+            if refs == self._unpackable or (
+                not is_full and all(kept.get(name) == refs.get(name) for name in (ACCEPTED, GOOD))
+            ):
                 return False
             self.bundle.write(repository, refs)
             if is_full:
                 self._put_in_one()
+        except TooDear as error:
+            self._unpackable = refs
+            raise Temporary(f"{self.bundle.path}: to pack the history {error}; take large files out of it") from None
         except (*GIT_TROUBLE, BundleDamaged) as error:
             raise MirrorDamaged(f"{self.path}: it could not be copied to {self.bundle.path} ({error})") from None
         return True

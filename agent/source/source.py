@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -13,9 +14,10 @@ from pygit2.enums import RepositoryOpenFlag
 
 from agent import durable
 from agent.address import Address, Transport, parse_address
-from agent.bounded import TooDear, Worker, reap
+from agent.bounded import TooDear, apart, reap
 from agent.settings import Settings, check_key_file
-from agent.source.carry import carry
+from agent.source.bundle import PACKING_MEGABYTES
+from agent.source.carry import LARGEST_CARRIED, TooLarge, carry
 from agent.source.mirror import ACCEPTED, FETCHED, GIT_TROUBLE, GOOD, Mirror, MirrorDamaged, isolate
 from agent.source.remote import (
     MEGABYTES,
@@ -138,8 +140,15 @@ class Source:
         raise self._no_branch(is_empty=not list(repository.references))
 
     def _carry(self, repository: pygit2.Repository, tip: pygit2.Oid) -> None:
+        mirror = self._mirror.open()
         try:
-            carry(repository, self._mirror.open(), tip)
+            try:
+                carry(repository, mirror, tip)
+            except TooLarge:  # in the history perhaps, where nobody reads it; packing it costs the agent no memory
+                again = partial(carry, repository, mirror, tip, largest=LARGEST_CARRIED)
+                apart(again, seconds=self._timeout, megabytes=PACKING_MEGABYTES, between=self._between)
+        except TooDear as error:
+            raise Temporary(f"{self.address}: the new history {error}; take large files out of it") from None
         except GIT_TROUBLE as error:
             self._mirror.verify()  # what looks like the repository's fault may be ours
             raise explain(self.address, error, secrets=()) from None
@@ -150,8 +159,7 @@ class Source:
         """In a child, which can be ended while a server keeps silent: libgit2 itself cannot be interrupted."""
         try:
             errand = self._errand()
-            with Worker(errand, seconds=self._timeout, megabytes=MEGABYTES, between=self._between) as worker:
-                offered = worker.call(Errand.run)
+            offered = apart(errand.run, seconds=self._timeout, megabytes=MEGABYTES, between=self._between)
         except SettingsError as error:
             raise Temporary(str(error)) from None  # a key was loosened while we ran: the last good state goes on
         except TooDear as error:

@@ -1,4 +1,4 @@
-"""What is small in a pack and large in memory is refused before it is read."""
+"""What is small in a pack and large in memory: read by nobody, and packed where it costs the agent none."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import pygit2
 import pytest
 from repositories import GitRepository
 
-from agent.source import Source
+from agent.source import Source, bundle
 from agent.source.carry import carry
 from agent.source.tree import LARGEST_OBJECT
-from schemas.errors import SourceRefused
+from schemas.errors import SourceRefused, Temporary
 
-ZEROS = 3 * LARGEST_OBJECT
+ZEROS = LARGEST_OBJECT + 2**20
 
 
 @pytest.fixture
 def large(git_repo: Callable[[], GitRepository]) -> GitRepository:
-    """A commit with 192 MiB of zeros."""
+    """A commit with 65 MiB of zeros."""
     made = git_repo()
     made.commit({"hosts/a.yaml": "profile: local\n"})
     with (made.work / "zeros").open("wb") as file:
@@ -33,16 +33,46 @@ def large(git_repo: Callable[[], GitRepository]) -> GitRepository:
 
 @pytest.mark.parametrize("packed", ["loose", "packed"])
 def test_a_repository_on_this_disk(large: GitRepository, home: Path, packed: str) -> None:
-    """Loose or in a pack: refused by its size, not by reading it; the smaller commit before it can be taken."""
+    """Loose or in a pack: the commit is refused with the file's name, and the agent never has it in memory.
+
+    Once it is in the history alone, nobody reads it: it is carried, and saved, and hinders nothing.
+    """
     if packed == "packed":
         subprocess.run(["git", "-C", large.work, "gc", "-q"], check=True)
     source = Source(repository=str(large.work), branch="main", state_dir=home / "state")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(SourceRefused, match="zeros has over 64 MiB"):
+        source.tree(source.fetch())
+    tip = large.commit({"zeros": None})
+    assert source.fetch() == tip
+    assert list(source.tree(tip)) == ["hosts/a.yaml"]
+    source.keep("accepted", tip)
+    assert source.save()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < ZEROS / 2048
+
+
+def test_what_no_child_could_pack_is_refused(large: GitRepository, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its size, not by reading it, and with the command that finds it; the commit before it can be taken."""
+    monkeypatch.setattr("agent.source.source.LARGEST_CARRIED", LARGEST_OBJECT)
+    source = Source(repository=str(large.work), branch="main", state_dir=home / "state")
     with pytest.raises(SourceRefused, match=r"64 MiB.*find-object"):
         source.fetch()
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < ZEROS / 2048
     large.reset("HEAD~1")
     assert source.fetch() == large.head()
+
+
+def test_a_history_that_cannot_be_saved_is_tried_once(
+    large: GitRepository, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reason is told; the mirror is whole, and what was accepted is enforced from it."""
+    monkeypatch.setattr(bundle, "PACKING_MEGABYTES", 64)
+    source = Source(repository=str(large.work), branch="main", state_dir=home / "state")
+    tip = source.fetch()
+    source.keep("accepted", tip)
+    with pytest.raises(Temporary, match="to pack the history took more than 64 MB"):
+        source.save()
+    assert not source.save()
+    assert (source.kept("accepted"), source.take_notices()) == (tip, ())
 
 
 def test_a_commit_that_git_s_protocol_has_brought(large: GitRepository, home: Path) -> None:
