@@ -25,6 +25,7 @@ from schemas.names import replace as replace_names
 from schemas.nodes import Key, Map, Node, Ways
 from schemas.notation import quoted
 from schemas.notyet import tell_not_yet
+from schemas.options.rules import check_options
 from schemas.references import check_references
 from schemas.shape import HOST, MAP
 from schemas.sources import gather_sources
@@ -39,6 +40,8 @@ class Facts:
     home: str | None = None
     user: str | None = None
     profile: str | None = None
+    prosody: str | None = None
+    """The version of Prosody that the host has, when that is known."""
 
 
 def host_names(tree: Tree) -> tuple[str, ...]:
@@ -122,6 +125,7 @@ def _spec(
     check.check_files(root, tree_files, findings)
     check.check_refresh(root, findings)
     check.check_known_home(root, facts.home, findings)
+    check_options(root, facts.prosody, findings)
     sources = gather_sources(root, tree, findings, modeller.sealed)
     if host is None or findings:
         return None

@@ -24,7 +24,8 @@ class Enabled:
 
     named: tuple[Named, ...]
     open: bool
-    """Lua, an included file or a marked value may bring what is not seen here."""
+    """Lua, an included file or a marked value may bring what is not seen here. So may a host that lists no module
+    yet: what it will enable may read anything."""
     has_plugins: bool
     """The host says where modules come from that Prosody lacks."""
 
@@ -44,9 +45,11 @@ def gather_enabled(prosody: Map) -> Enabled:
     """The modules of the global scope, of each host and of each component."""
     scopes = tuple(_scopes(prosody))
     values = [value for scope in scopes for value in _values(scope)]
+    lists = any("modules_enabled" in scope.entries for scope in scopes)
+    brings = any(word in scope.entries for scope in scopes for word in _LUA)
     return Enabled(
         named=tuple(Named(value=name, mark=mark) for name, mark in values if name),
-        open=any(not name for name, _ in values) or any(word in scope.entries for scope in scopes for word in _LUA),
+        open=not lists or brings or any(not name for name, _ in values),
         has_plugins=any(word in prosody.entries for word in ("plugins", "plugin_paths")),
     )
 
