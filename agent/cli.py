@@ -249,6 +249,32 @@ def _kept(words: Words) -> int:
     return 0
 
 
+def _secret(words: Words) -> int:
+    from pathlib import Path
+
+    from agent import secretfiles
+
+    match words.deed:
+        case "keygen":
+            return secretfiles.keygen(_age_key(words), as_json=words.output == "json")
+        case "encrypt":
+            return secretfiles.encrypt(Path())
+        case "edit":
+            return secretfiles.edit(Path(words.file), Path(words.identity or _age_key(words)))
+        case _:
+            file = Path(words.file) if words.file else None
+            return secretfiles.decrypt(file, Path(words.identity or _age_key(words)))
+
+
+def _age_key(words: Words) -> Path:
+    """The host's; where nobody has written settings yet, the key that they would name by default."""
+    from pathlib import Path
+
+    if words.config is None and not os.path.exists(where.default_config()):
+        return Path(where.default_age_key())
+    return _settings(words).age_key
+
+
 def _version(words: Words) -> int:
     from agent.version import VERSION
 
@@ -267,6 +293,7 @@ _VERBS = {
     "status": _status,
     "drift": _drift,
     "kept": _kept,
+    "secret": _secret,
     "history": _history,
     "confirm": _confirm,
     "accept": _accept,

@@ -11,13 +11,11 @@ import secrets
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agent import durable
 from schemas.errors import AgentError, SettingsError
-
-if TYPE_CHECKING:
-    from pyrage import x25519
+from schemas.recipients import seal, to_recipient
+from schemas.sealed import NoIdentity, NotOpened, recipient, unseal
 
 DIGEST_KEY_BYTES = 32
 
@@ -29,33 +27,35 @@ class WrongKey(AgentError):
 
 
 def ensure_age_key(path: Path, *, at: float | None = None) -> str:
-    """The public recipient (`age1…`) of the identity at `path`, which is made, 0600, where there is none.
+    """The public recipient of the identity at `path`, which is made, 0600, where there is none.
 
-    The file has age-keygen(1)'s form, so that `age -d -i` takes it. `at` (epoch seconds) becomes its line
-    `created`, left out for None. Raises SettingsError when the file is open to others or holds no identity.
+    The file has age-keygen(1)'s form, so that `age -d -i` takes it, or is an SSH key without a passphrase. `at` (epoch
+    seconds) becomes its line `created`, left out for None. Raises SettingsError when the file is open to others or
+    holds no identity.
     """
     if not path.exists():
         _make_age_key(path, at)
-    return str(_identities(path)[0].to_public())
+    return _recipient(path)
 
 
 def encrypt(path: Path, data: bytes) -> bytes:
     """`data` as an age file for the first identity at `path`."""
-    import pyrage
-
-    return bytes(pyrage.encrypt(data, [_identities(path)[0].to_public()]))
+    return seal(data, (to_recipient(_recipient(path)),), armored=False)
 
 
 def decrypt(path: Path, data: bytes) -> bytes:
     """Open an age file with any of the identities at `path`. Raises WrongKey."""
-    import pyrage
-
     try:
-        return bytes(pyrage.decrypt(data, _identities(path)))
-    except pyrage.DecryptError as error:
-        raise WrongKey(
-            f"{path}: this age key does not open it ({error}); put the key back that it was kept to"
-        ) from None
+        return unseal(read_age_key(path), data)
+    except NotOpened:
+        raise WrongKey(f"{path}: this age key does not open it; put the key back that it was kept to") from None
+    except NoIdentity as error:
+        raise SettingsError(f"{path}: {error}") from None
+
+
+def read_age_key(path: Path) -> bytes:
+    """The identities at `path` as they lie there. Raises SettingsError when others may read them, or nobody."""
+    return _read_private(path)
 
 
 def ensure_digest_key(path: Path) -> bytes:
@@ -112,17 +112,8 @@ def _read_private(path: Path) -> bytes:
         ) from error
 
 
-def _identities(path: Path) -> list[x25519.Identity]:
-    """Every identity in the file. The first is the one in use; those after it still open what is older."""
-    import pyrage
-
-    lines = (line.strip() for line in _read_private(path).split(b"\n"))
+def _recipient(path: Path) -> str:
     try:
-        found = [
-            pyrage.x25519.Identity.from_str(line.decode()) for line in lines if line.startswith(b"AGE-SECRET-KEY-1")
-        ]
-    except (pyrage.IdentityError, UnicodeDecodeError):
-        found = []
-    if not found:
-        raise SettingsError(f"{path}: holds no age identity; write one there with `age-keygen -o`, or remove the file")
-    return found
+        return recipient(read_age_key(path))
+    except NoIdentity as error:
+        raise SettingsError(f"{path}: {error}") from None

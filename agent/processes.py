@@ -1,7 +1,8 @@
-"""Programs: run one to its end, or start one that stays.
+"""Programs: run one to its end, or start one that stays, or leave the terminal to one.
 
 The only module that imports subprocess. Every program is named by its absolute path, gets a clean
-environment, `/` to stand in, no descriptor of ours and never a shell.
+environment, `/` to stand in, no descriptor of ours and never a shell. (A person's own program, at their
+terminal, has what they gave us.)
 """
 
 from __future__ import annotations
@@ -86,6 +87,21 @@ def run(
     if limits and code in (126, 127) and stderr.startswith(b"prlimit:"):
         raise Temporary(f"{argv[0]}: it cannot be executed; make it an executable program")
     return Completed(code=code, stdout=stdout, stderr=stderr)
+
+
+def attend(argv: tuple[str, ...]) -> int:
+    """Leave the terminal to a person's own program until it ends; its exit status, or minus the signal that ended it.
+
+    What they type to interrupt is meant for it. Raises Temporary when it cannot be started.
+    """
+    heed = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)}
+    try:
+        return subprocess.call(argv)
+    except OSError as error:
+        raise Temporary(f"{argv[0]}: it cannot be started: {os.strerror(error.errno or 0)}") from error
+    finally:
+        for number, former in heed.items():
+            signal.signal(number, former)
 
 
 class Children:

@@ -85,6 +85,18 @@ _VERBS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
         ("prosodist kept list", "prosodist kept show ID > former", "prosodist kept restore ID"),
         _PLAIN_CODES,
     ),
+    "secret": (
+        "make the host's key; encrypt, open and edit secrets",
+        "Secrets lie in the repository as age files below secrets/; the document says {age: secrets/x.age}.\n"
+        "Everybody who may open them, hosts and people, is a line in secrets/.recipients of the checkout.",
+        (
+            "prosodist secret keygen                      on each host; its line goes into secrets/.recipients",
+            "prosodist secret encrypt > secrets/x.age     asks for it, unseen; else takes what is piped in",
+            "prosodist secret edit secrets/x.age          opens $EDITOR; encrypts for everybody again",
+            "prosodist secret decrypt secrets/x.age --identity ~/.ssh/id_ed25519",
+        ),
+        _PLAIN_CODES,
+    ),
     "history": (
         "list what happened",
         "The events of the past, the newest first.",
@@ -186,6 +198,8 @@ def _add_own(verb: str, sub: argparse.ArgumentParser) -> None:
                 _add_common(own, config=argparse.SUPPRESS, output=argparse.SUPPRESS)
                 if deed != "list":
                     own.add_argument("id", metavar="ID", help="as `prosodist kept list` names it")
+        case "secret":
+            _add_secret(sub)
         case "history":
             sub.add_argument("-n", dest="limit", metavar="NUMBER", type=_count, default=20, help="how many; 20")
         case "accept":
@@ -193,6 +207,24 @@ def _add_own(verb: str, sub: argparse.ArgumentParser) -> None:
         case "suspend":
             sub.add_argument("--for", dest="seconds", metavar="TIME", type=_duration, help="30m, 2h, 1d; for good")
             sub.add_argument("reason", metavar="REASON", nargs="+", help="why; status shows it")
+
+
+_SECRET_DEEDS = {
+    "keygen": "make this host's age key unless it is there, and print the recipient that it opens secrets of",
+    "encrypt": "stdin to stdout, for everybody in secrets/.recipients of the checkout that you stand in",
+    "decrypt": "an age file, or stdin, to stdout, with this host's key or another",
+    "edit": "open an age file in $VISUAL or $EDITOR, in memory alone; a file that is not there begins empty",
+}
+
+
+def _add_secret(sub: argparse.ArgumentParser) -> None:
+    deeds = sub.add_subparsers(dest="deed", metavar="|".join(_SECRET_DEEDS), required=True)
+    for deed, line in _SECRET_DEEDS.items():
+        own = deeds.add_parser(deed, help=line, description=f"{line[0].upper()}{line[1:]}.")
+        _add_common(own, config=argparse.SUPPRESS, output=argparse.SUPPRESS)
+        if deed in ("decrypt", "edit"):
+            own.add_argument("file", metavar="FILE", nargs=None if deed == "edit" else "?", help="an age file")
+            own.add_argument("--identity", metavar="FILE", help="a key that opens it: age's, or SSH's; this host's")
 
 
 def _verb_of(arguments: Sequence[str]) -> str | None:
