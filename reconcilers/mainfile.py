@@ -146,7 +146,7 @@ class _Writer:
             ("modules_enabled", body.modules_enabled),
             ("modules_disabled", body.modules_disabled),
         ):
-            if modules:
+            if modules or name in body.model_fields_set:  # an empty list that was said is written too
                 self.assign(scope, name, modules, (*way, name))
         for place, path in enumerate(getattr(body, "include", ())):
             self.write_piece(f"Include {quote(path)}\n", self.spec.origin(*way, "include", place))
