@@ -76,6 +76,19 @@ def unpacked(release: Release) -> Path:
     return tree
 
 
+def prosody_modules(debian: str) -> Path:
+    """The `usr` of the package prosody-modules of that release, fetched once; nothing of it is installed."""
+    release = RELEASES[debian]
+    tree = cache() / f"prosody-modules-{release.line}"
+    with locked(cache() / "prosody.lock"):
+        if not tree.exists():
+            with tempfile.TemporaryDirectory(dir=cache()) as scratch:
+                made = Path(scratch, "tree")
+                unpack(fetch(release, Path(scratch), "prosody-modules"), made)
+                made.rename(tree)
+    return tree / "usr"
+
+
 def is_stamped(tree: Path, stamp: str) -> bool:
     """Whether the tree was made whole, by this recipe, for this system."""
     mark = tree / "stamp"
@@ -105,8 +118,8 @@ def mirror() -> str:
     raise LookupError("apt: no source of this machine ends in /debian and has main; add Debian's own")
 
 
-def fetch(release: Release, scratch: Path) -> Path:
-    """Download that release's package of Prosody with an apt state of its own."""
+def fetch(release: Release, scratch: Path, name: str = "prosody") -> Path:
+    """Download a package of that release with an apt state of its own."""
     for directory in ("state/lists/partial", "cache/archives/partial"):
         (scratch / directory).mkdir(parents=True)
     (scratch / "state/status").touch()
@@ -120,9 +133,9 @@ def fetch(release: Release, scratch: Path) -> Path:
         "APT::Sandbox::User": "",
     }
     apt = ["apt-get", "-q", *(f"-o{name}={value}" for name, value in settings.items())]
-    for verb in (["update"], ["download", "prosody"]):
+    for verb in (["update"], ["download", name]):
         subprocess.run([*apt, *verb], cwd=scratch, check=True, stdout=sys.stderr)
-    (package,) = scratch.glob("prosody_*.deb")
+    (package,) = scratch.glob(f"{name}_*.deb")
     return package
 
 

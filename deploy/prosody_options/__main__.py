@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
     tables = {version: table.rows(own[version], own[version]) for version in versions}
     for version, prosody in zip(versions, (arguments[2], arguments[5]), strict=True):
         table.correct(tables[version], version)
-        table.deprecate(tables[version], Source(Path(prosody, "lib/prosody", CHECK), CHECK))
+        table.deprecate(tables[version], Source(Path(prosody, "lib/prosody", CHECK).read_text(), CHECK))
     table.compare(*(tables[version] for version in versions), versions=versions)
     for version in versions:
         text = table.render(tables[version], own[version].modules, byhand.MODULES[version])

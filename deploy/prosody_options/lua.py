@@ -6,7 +6,6 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 _TOKEN = re.compile(
     r"""
@@ -33,9 +32,9 @@ class Token:
 class Source:
     """One Lua file, by its path below the directory that is scanned."""
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, text: str, name: str) -> None:
         self.name = name
-        self.text = path.read_text(errors="replace")
+        self.text = text
         self.tokens = tuple(_tokens(self.text))
         self._around = tuple(_functions_around(self.tokens))
         self._ends_of_lines = [found.start() for found in re.finditer("\n", self.text)]

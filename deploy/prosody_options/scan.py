@@ -91,15 +91,16 @@ class Scanned:
 
 def scan(*roots: Path) -> Scanned:
     """Read every Lua file below these directories, and the programs in one that is called `bin`."""
-    files = [(path, path.relative_to(root).as_posix()) for root in roots for path in _files(root)]
-    sources = [Source(path, name) for path, name in files if _OF_USE.search(path.read_text(errors="replace"))]
+    files = {path.relative_to(root).as_posix(): path for root in roots for path in _files(root)}
+    texts = {name: path.read_text(errors="replace") for name, path in files.items()}
+    sources = [Source(text, name) for name, text in texts.items() if _OF_USE.search(text)]
     found = [read for source in sources for read in _reads(source)]
     return Scanned(
         reads=tuple(read for read in found if isinstance(read, Read)),
         computed=tuple(read for read in found if isinstance(read, Computed)),
         services=tuple(service for source in sources for service in _services(source)),
         tasks=tuple(task for source in sources for task in _tasks(source)),
-        modules=tuple(sorted({_module_of(name) for _, name in files} - {""})),
+        modules=tuple(sorted({_module_of(name) for name in files} - {""})),
         heeds_bounds=any("get_option_number(name, default_value, min" in source.text for source in sources),
         components=frozenset(_module_of(source.name) for source in sources if _ONLY_COMPONENT.search(source.text)),
     )
@@ -136,6 +137,8 @@ def _reads(source: Source) -> Iterator[Read | Computed]:
     aliases = _aliases(source)
     for at, token in enumerate(source.tokens[:-1]):
         following = source.tokens[at + 1]
+        if token.text.startswith("[[") and "get_option" in token.text:
+            yield from _reads(Source(token.text[2:-2], source.name))  # Lua that is put together, as in mod_firewall
         if token.kind != "name" or (following.text != "(" and following.kind != "string"):
             continue
         if token.text.startswith("get_option") and source.tokens[at - 1].text == ":" and token.text[10:] in KINDS:
