@@ -16,6 +16,7 @@ from agent import durable
 from agent.address import Address, Transport, parse_address
 from agent.bounded import TooDear, apart, reap
 from agent.settings import Settings, check_key_file
+from agent.source import authorities
 from agent.source.bundle import PACKING_MEGABYTES
 from agent.source.carry import LARGEST_CARRIED, TooLarge, carry
 from agent.source.mirror import ACCEPTED, FETCHED, GIT_TROUBLE, GOOD, Mirror, MirrorDamaged, isolate
@@ -62,6 +63,8 @@ class Source:
         self._between = between
         self._process = os.getpid()
         self._notices: list[str] = []
+        if self.address.transport is Transport.HTTPS:
+            authorities.trust()
         isolate()
 
     @classmethod

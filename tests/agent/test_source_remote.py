@@ -10,6 +10,7 @@ import secrets
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -323,3 +324,21 @@ def test_addresses_that_are_refused(text: str) -> None:
     with pytest.raises(BadAddress) as raised:
         parse_address(text)
     assert "pw" not in str(raised.value)
+
+
+def test_authorities_are_read_for_https_alone(home: Path) -> None:
+    """Whom an https server has to be known to costs each start memory and time; only such a source pays."""
+    code = (
+        "import sys; from pathlib import Path; from agent.source import Source; import pygit2\n"
+        "Source(repository=sys.argv[1], branch='main', state_dir=Path(sys.argv[2]))\n"
+        "print(pygit2.settings.ssl_cert_file)"
+    )
+
+    def read_for(repository: str) -> str:
+        argv = [sys.executable, "-c", code, repository, str(home)]
+        return subprocess.run(
+            argv, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    assert read_for("https://git.example/xmpp.git") == str(ssl.get_default_verify_paths().cafile)
+    assert read_for("ssh://git.example/xmpp.git") == "None"
