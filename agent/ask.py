@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
-_LONGEST_ADDRESS = 107
-"""sun_path holds 108 bytes, the last of them NUL: unix(7)."""
+LONGEST_ADDRESS = 107
+"""Of a socket: sun_path holds 108 bytes, the last of them NUL: unix(7)."""
 
 _CONNECT_SECONDS = 5.0
 _INT = 4
@@ -84,7 +84,7 @@ def credentials(connection: socket.socket) -> tuple[int, int]:
 def at_address(path: str | os.PathLike[str], act: Callable[[str], object]) -> None:
     """Bind or connect at `path`, however long it is: a long one is reached through its open directory."""
     path = os.fspath(path)
-    if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
+    if len(os.fsencode(path)) <= LONGEST_ADDRESS:
         act(path)
         return
     directory, name = os.path.split(path)

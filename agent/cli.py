@@ -12,7 +12,7 @@ import json
 import os
 import sys
 
-from agent import ask, where
+from agent import ask, exits, where
 from agent.progress import Progress
 from agent.words import read_plain
 
@@ -26,16 +26,8 @@ if TYPE_CHECKING:
     from agent.words import Words
     from schemas.errors import AgentError
 
-INTERRUPTED = 130
-NOT_READ = 141
-"""128 + SIGPIPE, as a shell would say it."""
-
 _PATIENCE = 2.0
 """Seconds that a verb which can look for itself waits for an agent that is busy with a pass."""
-
-_FAILED = frozenset({"refused", "invalid", "failed", "rolled_back", "stalled"})
-_HELD = 75
-_REFUSED = 77
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,10 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _carry_out(words)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return exits.INTERRUPTED
     except BrokenPipeError:
         _drop_output()
-        return NOT_READ
+        return exits.NOT_READ
 
 
 def _understood(arguments: Sequence[str]) -> Words:
@@ -107,7 +99,7 @@ def _complain(words: Words, reason: str, message: str, code: int) -> int:
 def _reconcile(words: Words) -> int:
     answer = _agent_or_self(words, "reconcile", {"full": words.full})
     _print(words, answer)
-    return reconcile_code(answer, detailed=words.detailed_exitcode)
+    return exits.code_of(answer, detailed=words.detailed_exitcode)
 
 
 def _plan(words: Words) -> int:
@@ -137,23 +129,12 @@ def _resume(words: Words) -> int:
 
 def _with_outcome(words: Words, answer: Mapping[str, Any]) -> int:
     _print(words, answer)
-    return reconcile_code(answer["outcome"], detailed=False) if "outcome" in answer else 0
-
-
-def reconcile_code(outcome: Mapping[str, Any], *, detailed: bool) -> int:
-    """`Outcome.exit_code` of an outcome that came as JSON, without importing what an outcome is made of."""
-    failed = outcome["result"] in _FAILED
-    if outcome["result"] == "refused":
-        return _REFUSED
-    if outcome["held"] and not failed:
-        return _HELD
-    code = (2 if outcome["changes"] or outcome["activations"] else 0) | (4 if failed or outcome["failures"] else 0)
-    return code if detailed else int(bool(code & 4))
+    return exits.code_of(answer["outcome"], detailed=False) if "outcome" in answer else 0
 
 
 def _agent_or_self(words: Words, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The running agent's answer; where none runs, that of an engine which lives for this one verb."""
-    control_socket, state_dir = where.control_socket_of(_config(words))
+    control_socket, state_dir = _places(words)
     with Progress() as progress:
         try:
             return ask.ask(control_socket, verb, arguments, progress.say)
@@ -172,7 +153,7 @@ def _agent_or_self(words: Words, verb: str, arguments: Mapping[str, Any]) -> dic
 
 def _status(words: Words) -> int:
     answer = _agent_or_view(words, "status", {})
-    pid = ask.running(where.control_socket_of(_config(words))[0])
+    pid = ask.running(_places(words)[0])
     _print(words, {**answer, "agent": {"running": pid is not None, "pid": pid}})
     return 0
 
@@ -188,7 +169,7 @@ def _history(words: Words) -> int:
 
 
 def _agent_or_view(words: Words, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    control_socket, state_dir = where.control_socket_of(_config(words))
+    control_socket, state_dir = _places(words)
     try:
         return ask.ask(control_socket, verb, arguments, lambda _: None, patience=_PATIENCE)
     except (ask.NoAgent, ask.NoPatience):
@@ -308,6 +289,14 @@ _VERBS = {
 
 def _config(words: Words) -> str:
     return words.config or where.default_config()
+
+
+def _places(words: Words) -> tuple[str, str]:
+    """The control socket and the state directory."""
+    if (places := where.control_socket_of(_config(words))) is not None:
+        return places
+    settings = _settings(words)
+    return str(settings.control_socket), str(settings.state_dir)
 
 
 def _config_path(words: Words) -> Path:

@@ -14,31 +14,13 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from agent.address import Address, BadAddress, parse_address
-from agent.where import (
-    DEFAULT_CONFIG,
-    control_socket_of,
-    default_age_key,
-    default_config,
-    default_control_socket,
-    default_state_dir,
-    resolve,
-)
+from agent.ask import LONGEST_ADDRESS
+from agent.durations import read_duration
+from agent.where import default_age_key, default_control_socket, default_state_dir, resolve
 from schemas.errors import Mark, Mistake, SettingsError
 from schemas.events import parse
 from schemas.findings import Findings, nearest
 from schemas.nodes import Entry, List, Map, Node, Scalar, describe
-
-__all__ = [
-    "DEFAULT_CONFIG",
-    "EVERYTHING",
-    "Allow",
-    "Log",
-    "Settings",
-    "check_key_file",
-    "control_socket_of",
-    "default_config",
-    "load_settings",
-]
 
 EVERYTHING: Literal["everything"] = "everything"
 
@@ -164,13 +146,12 @@ def check_key_file(path: Path) -> None:
 
 
 _Scalar: TypeAlias = "str | int | float | bool | None"
-_DURATION = re.compile(r"(?P<number>[1-9][0-9]*)(?P<unit>[smhd])")
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LONGEST_DURATION = 366 * 86_400.0
+"""Seconds."""
 _BRANCH = re.compile(
     r"(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)|/\.))[^\x00-\x20\x7f~^:?*\[\\./-][^\x00-\x20\x7f~^:?*\[\\]*(?<![./])"
 )
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?")
-_LONGEST_SOCKET = 107  # sun_path of unix(7), without its final zero
 
 
 class _Reading:
@@ -239,17 +220,16 @@ class _Reading:
 
     def _socket(self) -> Path | None:
         path = self._path("control_socket")
-        if path is not None and len(os.fsencode(path)) > _LONGEST_SOCKET:
-            self._expected("control_socket", f"a path of at most {_LONGEST_SOCKET} bytes")
+        if path is not None and len(os.fsencode(path)) > LONGEST_ADDRESS:
+            self._expected("control_socket", f"a path of at most {LONGEST_ADDRESS} bytes")
         return path
 
     def _duration(self, key: str, default: float) -> float:
         value = self._scalar(key)
         if value is None:
             return default
-        found = _DURATION.fullmatch(value) if isinstance(value, str) else None
-        seconds = int(found["number"]) * _SECONDS[found["unit"]] if found else 0.0
-        if not 1 <= seconds <= 366 * _SECONDS["d"]:
+        seconds = read_duration(value) if isinstance(value, str) else None
+        if seconds is None or seconds > _LONGEST_DURATION:
             self._expected(key, "a duration from 1s to 366d, such as 60s, 5m or 1h")
             return default
         return seconds

@@ -1,13 +1,14 @@
 """What can be said to `prosodist`: the verbs, their arguments, and help that teaches.
 
-Imported on every start, so it imports nothing but argparse.
+Imported for what `agent.words` leaves to it, so it imports little but argparse.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import re
+
+from agent.durations import read_duration
 
 TYPE_CHECKING = False  # see agent/ask.py
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ _PLAN_CODES = (
 )
 _PLAIN_CODES = "exit codes:\n  0 done, 1 failed, 78 mistake in the settings"
 _VALIDATE_CODES = "exit codes:\n  0 no mistake, 1 mistakes"
-
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 # verb: one line, more, examples, exit codes
 _VERBS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
@@ -254,7 +253,6 @@ def _count(text: str) -> int:
 
 
 def _duration(text: str) -> float:
-    found = re.fullmatch(r"(\d{1,9})([smhdw])", text)
-    if not found or not int(found[1]):
+    if (seconds := read_duration(text)) is None:
         raise argparse.ArgumentTypeError(f"{text}: expected a duration, such as 30m, 2h or 1d")
-    return float(int(found[1]) * _SECONDS[found[2]])
+    return seconds

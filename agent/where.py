@@ -57,18 +57,15 @@ def which(program: str) -> str | None:
     return None
 
 
-def control_socket_of(path: str | os.PathLike[str]) -> tuple[str, str]:
-    """The control socket and the state directory that these settings name.
+def control_socket_of(path: str | os.PathLike[str]) -> tuple[str, str] | None:
+    """The control socket and the state directory that these settings name, told from plain top-level lines only.
 
-    Reads plain top-level lines only. Where a line is not as plain as that, or the file is not there, the
-    settings are loaded in full, mistakes and all. Raises SettingsError then.
+    None where a line is not as plain as that, or the file is not there: then the settings have to be loaded in full,
+    mistakes and all.
     """
     found = _plain_values(path)
     if found is None:
-        from agent.settings import load_settings
-
-        settings = load_settings(path)
-        return str(settings.control_socket), str(settings.state_dir)
+        return None
     base = os.path.dirname(os.path.abspath(path))
     state_dir = resolve(found["state_dir"], base) if "state_dir" in found else default_state_dir()
     if "control_socket" in found:

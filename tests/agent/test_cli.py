@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from agent import cli, report, verbs
+from agent import exits, report, verbs
 from agent.control import Request, Server
 from agent.outcome import Outcome, Result, plan_json
 from schemas.errors import HistoryRewritten, Mark, Mistake, Stalled
@@ -203,7 +203,7 @@ def test_exit_codes_from_json_are_those_of_the_outcome() -> None:
             result=result, made=(CHANGE,) * made, held=(HELD,) * held, failures=("x: failed; look",) * failed
         )
         for detailed in bools:
-            assert cli.reconcile_code(outcome.to_json(), detailed=detailed) == outcome.exit_code(detailed=detailed)
+            assert exits.code_of(outcome.to_json(), detailed=detailed) == outcome.exit_code(detailed=detailed)
 
 
 def test_the_agents_mistake_is_told_in_one_line_with_its_exit_code(agent: Agent, config: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.settings import EVERYTHING, Allow, Log, Settings, check_key_file, control_socket_of, load_settings
-from agent.where import default_config
+from agent.settings import EVERYTHING, Allow, Log, Settings, check_key_file, load_settings
+from agent.where import control_socket_of, default_config
 from schemas.errors import SettingsError
 
 EVERY_KEY = """\
@@ -204,13 +204,13 @@ def test_key_files(tmp_path: Path) -> None:
     ],
 )
 def test_the_fast_way_agrees_with_the_full_one(file: Path, text: str) -> None:
-    """Whatever the file looks like: the same answer, or the same mistakes."""
+    """Whatever the file looks like: the same answer, or none."""
     file.write_text(text)
     try:
         settings = load_settings(file)
     except SettingsError:
         return  # the fast way may still answer: an agent that runs was started with other settings
-    assert control_socket_of(file) == (str(settings.control_socket), str(settings.state_dir))
+    assert control_socket_of(file) in (None, (str(settings.control_socket), str(settings.state_dir)))
 
 
 def test_the_fast_way_loads_no_yaml(file: Path) -> None:

@@ -6,6 +6,7 @@ import statistics
 import sys
 from collections.abc import Iterator
 
+from agent import testimony
 from tests.bench import by_hand, meter
 from tests.bench.figures import Figure
 from tests.bench.house import House, converged
@@ -14,11 +15,13 @@ TIMES = 30
 
 
 def measure() -> Iterator[Figure]:
-    """Where the running agent answers, and where none runs."""
+    """Where the running agent answers, where an ended one left its answer, and where everything is looked at anew."""
     with converged() as house:
         yield _plan(house, "the agent answers", limit=0.05, beside=_beside())
         house.stop()
-        yield _plan(house, "no agent runs", limit=0.4, beside=_by_sh(house))
+        yield _plan(house, "an ended agent's proof answers", limit=0.05, beside=_by_sh(house))
+        (house.state / testimony.NAME).unlink()
+        yield _plan(house, "nobody answers", limit=0.4, beside=_by_sh(house))
 
 
 def _plan(house: House, which: str, *, limit: float, beside: str) -> Figure:
