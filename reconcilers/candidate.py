@@ -12,6 +12,7 @@ from reconcilers.mainfile import MainFile, Revealed, render_main, render_templat
 from reconcilers.ports import DEFAULTS, chosen_ports, known_ports, placeholder_ports, wanted_names
 from reconcilers.profiles import supplied_options
 from reconcilers.render import PLACEHOLDER, variables
+from reconcilers.shown import known_certificates
 from schemas.desired import HostSpec, SecretRef
 from schemas.plan import PathChanges, Wait
 from schemas.secret import Secret
@@ -30,7 +31,8 @@ def render_candidate(reader: Reader, spec: HostSpec, site: Site) -> MainFile | W
         ports = known_ports(reader, spec, site)
         if isinstance(ports, Wait):
             return replace(ports, id=id_)
-        return render_template(spec, site.render, variables(spec, fqdn=site.fqdn, ports=ports))
+        seen = variables(spec, fqdn=site.fqdn, ports=ports, certificates=known_certificates(spec, site))
+        return render_template(spec, site.render, seen)
     chosen = chosen_ports(reader, spec, site)
     if isinstance(chosen, Wait):
         return replace(chosen, id=id_)

@@ -6,6 +6,7 @@ itself tells, so it is known without any state.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -47,10 +48,13 @@ class Read:
     """What a certificate and a key say. `end` is in epoch seconds, `names` are its DNS names, lower-case.
 
     `is_ours`: the certificate is one that we make. `belongs`: so is the key beside it, if there is one.
+    `sha256` and `spki` are the digests of the certificate and of its key, hexadecimal (RFC 6698, 2.1).
     """
 
     names: frozenset[str] = frozenset()
     end: float = 0.0
+    sha256: str = ""
+    spki: str = ""
     fault: str = ""
     is_ours: bool = False
     belongs: bool = False
@@ -93,7 +97,7 @@ def _verdict(spec: HostSpec, host: str, names: tuple[str, ...], pair: Pair, site
     if not pair.fault and live is not None:
         return Holds(id=f"certificate:{host}", wanted=wish, live=live)
     if pair.is_theirs:
-        path, _ = _paths(site, host)
+        path, _ = site_pair(site, host)
         why = f"{path} {pair.fault}, and it is not ours; replace it, or remove it and its key to have a pair made"
         return Wait(id=f"certificate:{host}", why=why, until=PathChanges(path), origin=origin)
     make = Make(
@@ -137,7 +141,7 @@ def _kept(site: Site, host: str, pair: Pair) -> tuple[Keep, ...]:
 
 
 def _there(site: Site, host: str, pair: Pair) -> Iterator[tuple[PurePosixPath, FileInfo]]:
-    for path, info in zip(_paths(site, host), (pair.certificate, pair.key), strict=True):
+    for path, info in zip(site_pair(site, host), (pair.certificate, pair.key), strict=True):
         if info is not None:
             yield path, info
 
@@ -147,7 +151,8 @@ def _policy(spec: HostSpec) -> Policy:
     return (prosody.drift if prosody else None) or spec.host.drift
 
 
-def _paths(site: Site, host: str) -> tuple[PurePosixPath, PurePosixPath]:
+def site_pair(site: Site, host: str) -> tuple[PurePosixPath, PurePosixPath]:
+    """Where a host's certificate and its key lie."""
     directory = site.paths.certificates
     return directory / f"{host}.crt", directory / f"{host}.key"
 
@@ -157,7 +162,7 @@ def _live(pair: Pair, site: Site) -> str | None:
 
 
 def _look(reader: Reader, site: Site, host: str, names: tuple[str, ...]) -> Pair:
-    paths = _paths(site, host)
+    paths = site_pair(site, host)
     infos = (reader.stat(paths[0]), reader.stat(paths[1]))
     texts = [
         reader.read(path) if info is not None and info.kind == "file" else None
@@ -209,17 +214,31 @@ def read_pair(certificate: bytes, key: bytes) -> Read:
         parsed = x509.load_pem_x509_certificate(certificate)
     except ValueError:
         return Read(fault="is no certificate with a key that can be read")
-    is_ours = _is_ours(parsed)
+    said = _said(parsed)
     if not key:
-        return Read(fault="its key is not there", is_ours=is_ours, belongs=True)
+        return replace(said, fault="its key is not there")
     try:
         own = load_pem_private_key(key, password=None)
     except (ValueError, TypeError):
-        return Read(fault="is no certificate with a key that can be read", is_ours=is_ours)
+        return replace(said, fault="is no certificate with a key that can be read", belongs=False)
     if own.public_key() != parsed.public_key():
-        return Read(fault="certificate and key do not belong together", is_ours=is_ours)
-    end = parsed.not_valid_after_utc.timestamp()
-    return Read(names=_names(parsed), end=end, is_ours=is_ours, belongs=True)
+        return replace(said, fault="certificate and key do not belong together", belongs=False)
+    return said
+
+
+def _said(certificate: x509.Certificate) -> Read:
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return Read(
+        names=_names(certificate),
+        end=certificate.not_valid_after_utc.timestamp(),
+        sha256=certificate.fingerprint(SHA256()).hex(),
+        spki=hashlib.sha256(spki).hexdigest(),
+        is_ours=_is_ours(certificate),
+        belongs=True,
+    )
 
 
 def _is_ours(certificate: x509.Certificate) -> bool:

@@ -13,6 +13,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from reconcilers.attempt import attempt, line_of
 from reconcilers.lint import told_syntax, told_undefined
+from reconcilers.shown import placeholder_certificates
 from schemas.desired import Age, Generated, HostFile, HostSpec, Lua, SecretRef
 from schemas.errors import Mark, Mistake, SpecError
 
@@ -46,18 +47,28 @@ def render(name: str, text: bytes, variables: Mapping[str, Any]) -> bytes:
         raise _mistake(name, line_of(name, error), f"{type(error).__name__}: {error}; correct the template") from None
 
 
-def variables(spec: HostSpec, *, fqdn: str, ports: Mapping[str, Sequence[int]]) -> dict[str, Any]:
-    """What every template of this host sees; `vars` stand beside it by their own names too."""
+def variables(
+    spec: HostSpec,
+    *,
+    fqdn: str,
+    ports: Mapping[str, Sequence[int]],
+    certificates: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What every template of this host sees; `vars` stand beside it by their own names too.
+
+    Without `certificates` these are placeholders, for a trial.
+    """
     prosody = spec.host.prosody
+    vars_ = {name: value if isinstance(value, str) else f"<{name}>" for name, value in spec.host.vars.items()}
     hosts = prosody.virtual_hosts if prosody else {}
     return {
-        **spec.host.vars,
+        **vars_,
         "fqdn": fqdn,
-        "vars": dict(spec.host.vars),
+        "vars": vars_,
         "prosody": _plain(prosody.options) if prosody else {},
         "virtual_hosts": {name: tuple(host.components) for name, host in hosts.items()},
-        "ports": dict(ports),
-        "certificates": {},
+        "ports": {service: list(numbers) for service, numbers in ports.items()},
+        "certificates": placeholder_certificates(spec) if certificates is None else dict(certificates),
     }
 
 

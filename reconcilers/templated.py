@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from reconcilers import secrets
 from reconcilers.contract import Reader, Site
 from reconcilers.render import filled, variables
+from reconcilers.shown import shown_certificates
 from schemas.desired import File, HostSpec, SecretRef
 from schemas.errors import Mistake, SpecError
 from schemas.plan import Wait
@@ -28,9 +29,13 @@ def render_file(
             return secret
         revealed[reference] = secret.reveal().decode(errors="replace")
     own = {name: filled(value, revealed.__getitem__) for name, value in entry.vars.items()}
-    seen = {**variables(spec, fqdn=site.fqdn, ports=ports), **own}
+    template = spec.sources[entry.template].data
+    certificates = shown_certificates(reader, spec, site, template)
+    if isinstance(certificates, Wait):
+        return certificates
+    seen = {**variables(spec, fqdn=site.fqdn, ports=ports, certificates=certificates), **own}
     try:
-        text = site.render(entry.template, spec.sources[entry.template].data, seen)
+        text = site.render(entry.template, template, seen)
     except SpecError as error:
         raise _without_words(error) if revealed else error from None
     return Secret(text) if revealed else text

@@ -5,10 +5,11 @@ It passes `validate`, with a note; `plan` and `run` refuse it. Whoever builds a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from schemas.errors import Mark
-from schemas.nodes import List, Map, Node, Scalar
+from schemas.nodes import List, Map, Node
+from schemas.places import places
 
 NOT_YET: Mapping[tuple[str, ...], str] = {
     ("profile", "debian"): "hosts of the kind debian",
@@ -52,30 +53,10 @@ NOT_YET: Mapping[tuple[str, ...], str] = {
 def tell_not_yet(root: Map, tell: Callable[[Mark, str], None]) -> None:
     """Each such place of a combined document, at its mark. What is empty says nothing."""
     for way, what in NOT_YET.items():
-        for mark in _places(root, way):
-            tell(mark, f"not yet: {what} (a later version of prosodist); take it out until then")
-
-
-def _places(root: Map, way: tuple[str, ...]) -> Iterator[Mark]:
-    found: list[tuple[Mark, Node]] = [(root.mark, root)]
-    for step in way:
-        found = [place for _, node in found for place in _below(node, step)]
-    for mark, node in found:
-        if not _is_empty(node):
-            yield mark
+        for mark, node in places(root, *way):
+            if not _is_empty(node):
+                tell(mark, f"not yet: {what} (a later version of prosodist); take it out until then")
 
 
 def _is_empty(node: Node) -> bool:
     return (isinstance(node, Map) and not node.entries) or (isinstance(node, List) and not node.items)
-
-
-def _below(node: Node, step: str) -> Iterator[tuple[Mark, Node]]:
-    match node:
-        case Map(entries=entries) if step == "*":
-            yield from ((entry.mark, entry.value) for entry in entries.values())
-        case Map(entries=entries) if step in entries:
-            yield entries[step].mark, entries[step].value
-        case List(items=items) if step == "*":
-            yield from ((item.mark, item) for item in items)
-        case Scalar(value=value, mark=mark) if value == step:
-            yield mark, node

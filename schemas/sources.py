@@ -9,14 +9,26 @@ from schemas.desired import Source
 from schemas.documents import Tree, near
 from schemas.errors import Mark
 from schemas.findings import Findings
-from schemas.nodes import Map, Node, Scalar
+from schemas.nodes import Map, Scalar
+from schemas.places import places
 from schemas.sealed import fault, is_armored
+
+_FILES = (
+    ("prosody", "template"),
+    ("files", "*", "source"),
+    ("files", "*", "template"),
+    ("apt_sources", "*", "signed_by"),
+    ("certificates", "*", "issuers", "*", "ca"),
+    ("jobs", "*", "script"),
+)
+_DIRECTORIES = (("files", "*", "tree"), ("prosody", "plugins", "*", "source"))
+"""The places that name a path of the repository."""
 
 
 def gather_sources(
     root: Map, tree: Tree, findings: Findings, sealed: Iterable[tuple[str, Mark]] = ()
 ) -> dict[str, Source]:
-    """Repository path → file: every `source` and `template`, all below a `tree`, and the age files of `sealed`.
+    """Repository path → file: each that is named, all below a directory that is, and the age files of `sealed`.
 
     `sealed` holds what stands under each `age` of the document, and where; an encrypted text is only looked at.
     """
@@ -29,14 +41,14 @@ def gather_sources(
         link = next((p for p in _way_to(path) if p in tree and tree[p].link), None)
         if link is not None:
             findings.add(mark, f"{link} is a symbolic link in the repository; put the file itself there")
-        elif kind == "tree":
+        elif kind == "directory":
             _add_below(path, mark, tree, sources, findings)
         elif path in tree:
             sources[path] = Source(data=tree[path].data, executable=tree[path].executable)
             if kind == "age" and (what := fault(sources[path].data)):
                 findings.add(mark, f"{path} {what}")
         elif any(file.startswith(f"{path}/") for file in tree):
-            instead = "name a file in it" if kind == "age" else f"write tree: {path}"
+            instead = f"write tree: {path}" if kind == "source" else "name a file in it"
             findings.add(mark, f"{path} is a directory of the repository; {instead}")
         else:
             findings.add(mark, f"there is no file {path} in the repository; {near(path, tree)}")
@@ -58,27 +70,16 @@ def _add_below(path: str, mark: Mark, tree: Tree, sources: dict[str, Source], fi
 
 
 def _named(root: Map) -> Iterator[tuple[str, str, Mark]]:
-    prosody = _below(root, "prosody")
-    if prosody is not None:
-        yield from _text(prosody, "template")
-    files = _below(root, "files")
-    for entry in files.entries.values() if files is not None else ():
-        if isinstance(entry.value, Map):
-            for kind in ("source", "template", "tree"):
-                yield from _text(entry.value, kind)
+    for way in (*_FILES, *_DIRECTORIES):
+        for _, node in places(root, *way):
+            if isinstance(node, Scalar) and isinstance(node.value, str) and _is_plain(node.value):
+                yield "directory" if way in _DIRECTORIES else way[-1], node.value, node.mark
 
 
-def _text(node: Map, key: str) -> Iterator[tuple[str, str, Mark]]:
-    value: Node | None = node.entries[key].value if key in node.entries else None
-    if isinstance(value, Scalar) and isinstance(value.value, str):
-        path = PurePosixPath(value.value)
-        if str(path) == value.value and not path.is_absolute() and ".." not in path.parts:  # else the model says so
-            yield key, value.value, value.mark
-
-
-def _below(node: Map, key: str) -> Map | None:
-    value = node.entries[key].value if key in node.entries else None
-    return value if isinstance(value, Map) else None
+def _is_plain(text: str) -> bool:
+    """Whether it is a path of the repository in its plain form; else the model says so."""
+    path = PurePosixPath(text)
+    return str(path) == text and not path.is_absolute() and ".." not in path.parts
 
 
 def _way_to(path: str) -> Iterator[str]:
