@@ -8,89 +8,63 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from agent.events import LOG
 from agent.host import LocalHost
+from agent.overlay import Overlay, concerns
 from reconcilers import judging
-from reconcilers.candidate import render_candidate
+from reconcilers.candidate import render_candidate, render_trial
 from reconcilers.contract import Completed, Prosody, Site
-from reconcilers.luatext import quote
 from reconcilers.mainfile import MainFile
 from reconcilers.parsed import Refusal
 from schemas.desired import HostSpec
 from schemas.errors import SpecError
-from schemas.plan import Change, MakeDir, Plan, RemoveFile, WriteFile
-from schemas.secret import Secret
+from schemas.plan import Plan, RemoveFile, Wait
 
 _FATAL = 1
 """`prosodyctl check config`: 1 it does not parse, 2 it has something to say, 0 nothing to say."""
 
 
 def check(host: LocalHost, spec: HostSpec, site: Site, plan: Plan) -> None:
-    """Refuse a candidate that Prosody could not read. Raises SpecError at the place in git, and Temporary."""
+    """Refuse a candidate that Prosody could not read. Raises SpecError with its places in git, and Temporary.
+
+    It is checked when the plan writes it, and when the plan touches a file that it names: what it includes may be as
+    wrong as itself.
+    """
     for name in host.listdir(site.paths.stage) or ():
         _clear(host, site.paths.stage / name)  # an agent that was killed left it, with whatever secrets are in it
-    write = next((w for w in _writes(plan.changes) if w.path == site.paths.config), None)
     main = render_candidate(host, spec, site)
-    if write is None or site.prosody is None or not isinstance(main, MainFile):
+    if isinstance(main, Wait):  # for a secret, say; the files that it includes need not wait
+        main = render_trial(spec, site)
+    if site.prosody is None or main is None or not concerns(plan, spec, site, main.text):
         return
-    root = site.paths.stage / secrets.token_hex(6)
+    overlay = Overlay(host=host, spec=spec, site=site, root=site.paths.stage / secrets.token_hex(6), text=main.text)
     try:
-        staged = _lay_out(host, site, root, main.text, plan)
-        _check(host, spec, site, site.prosody, main, staged)
+        staged = overlay.lay_out(plan)
+        _check(overlay, site.prosody, main, staged)
     finally:
-        _clear(host, root)
-        host.let_go(root)
+        _clear(host, overlay.root)
+        host.let_go(overlay.root)
 
 
-def _writes(changes: tuple[Change, ...]) -> Iterator[WriteFile]:
-    for change in changes:
-        for action in change.actions:
-            if isinstance(action, WriteFile):
-                yield action
+def _check(overlay: Overlay, prosody: Prosody, main: MainFile, staged: PurePosixPath) -> None:
+    """Prosody's own loader, luac, `check config`: each judged by what it says as well as by its status.
 
-
-def _lay_out(host: LocalHost, site: Site, root: PurePosixPath, text: bytes, plan: Plan) -> PurePosixPath:
-    """Write the overlay, and name it in the candidate wherever the candidate names what it overlays."""
-    host.perform(MakeDir(path=root, mode=0o750, group=_group(site)))
-    for number, write in enumerate(_writes(plan.changes)):
-        named = quote(str(write.path).encode()).encode()
-        if write.path != site.paths.config and named in text:
-            staged = root / f"{number}{write.path.suffix}"  # two may have one name
-            text = text.replace(named, quote(str(staged).encode()).encode())
-            _put(host, site, staged, write.content)
-    path = root / site.paths.config.name
-    _put(host, site, path, text)
-    return path
-
-
-def _group(site: Site) -> str | None:
-    """Root stages for Prosody's group; any other agent is Prosody's user itself."""
-    return site.group if site.user else None
-
-
-def _put(host: LocalHost, site: Site, path: PurePosixPath, content: bytes | Secret) -> None:
-    hidden = content if isinstance(content, Secret) else Secret(content)
-    host.perform(WriteFile(path=path, content=hidden, mode=0o640, group=_group(site)))
-
-
-def _check(
-    host: LocalHost, spec: HostSpec, site: Site, prosody: Prosody, main: MainFile, staged: PurePosixPath
-) -> None:
-    """luac, Prosody's own loader, `check config`: each judged by what it says as well as by its status."""
+    The loader comes first, since it tells all that it finds.
+    """
+    host, spec, site = overlay.host, overlay.spec, overlay.site
+    judging.check(host, spec, site, main, staged=overlay.text, rename=overlay.real)
     if prosody.luac is not None:
         compiled = host.query((str(prosody.luac), "-p", str(staged)), user=site.user, depends=())
         if compiled.code != 0:
-            raise _refused(spec, site, main, staged, compiled)
-    judging.check(host, spec, site, main, staged=host.read(staged) or b"")
+            raise _refused(overlay, main, staged, compiled)
     argv = (str(prosody.prosodyctl), "--config", str(staged), "check", "config")
     checked = host.query(argv, user=site.user, depends=())
     if checked.code == _FATAL:
-        raise _refused(spec, site, main, staged, checked)
+        raise _refused(overlay, main, staged, checked)
     if checked.code != 0:
-        LOG.warning("config.checked", object=str(site.paths.config), reason=_words(checked))
+        LOG.warning("config.checked", object=str(site.paths.config), reason=overlay.real(_words(checked)))
 
 
 def _words(completed: Completed) -> str:
@@ -98,13 +72,13 @@ def _words(completed: Completed) -> str:
     return "\n".join(line.strip() for line in text.splitlines() if line.strip())
 
 
-def _refused(spec: HostSpec, site: Site, main: MainFile, staged: PurePosixPath, said: Completed) -> SpecError:
+def _refused(overlay: Overlay, main: MainFile, staged: PurePosixPath, said: Completed) -> SpecError:
     """Told at the place in git that the candidate's line came from."""
     words = _words(said)
     line = re.search(rf"{re.escape(str(staged))}:(\d+):", words) or re.search(r"[Ll]ine (\d+)", words)
-    words = words.replace(str(staged), str(site.paths.config))
+    words = overlay.real(words.replace(str(staged), str(overlay.site.paths.config)))
     refusal = Refusal(text=words, line=int(line[1]) if line else 0)
-    return SpecError([judging.explain(main, refusal, spec)])
+    return SpecError([judging.explain(main, refusal, overlay.spec)])
 
 
 def _clear(host: LocalHost, root: PurePosixPath) -> None:

@@ -8,11 +8,13 @@ from pathlib import PurePosixPath
 
 from reconcilers.candidate import included, object_id, render_candidate, render_trial
 from reconcilers.contract import FileInfo, Reader, Site
+from reconcilers.included import brought
 from reconcilers.judging import check
 from reconcilers.mainfile import HEADER, MainFile
 from reconcilers.optiondiff import diff_options
 from reconcilers.parsed import Parsed, Refusal, parse
 from schemas.desired import HostSpec
+from schemas.errors import SpecError
 from schemas.plan import Change, Holds, Kind, PathChanges, RemoveFile, Verdict, Wait, WriteFile
 from schemas.record import Owned
 from schemas.secret import Secret
@@ -54,7 +56,13 @@ def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Si
     if (missing := _missing(reader, spec)) is not None:
         why = f"{missing}, which it includes and this commit brings, is not there yet"
         return replace(have, candidate=Wait(id=object_id(site), why=why, until=PathChanges(missing)))
-    new = check(reader, spec, site, wanted)
+    try:
+        new = check(reader, spec, site, wanted)
+    except SpecError:
+        if (behind := _behind(reader, spec)) is None:
+            raise
+        why = f"Prosody would not load it with {behind} as it lies there, which it includes and this commit changes"
+        return replace(have, candidate=Wait(id=object_id(site), why=why, until=PathChanges(behind)))
     (former,) = parse(reader, site, site.prosody, live or b"", depends=included(spec)).texts
     return replace(have, parsed=(former, new))
 
@@ -73,6 +81,14 @@ def _missing(reader: Reader, spec: HostSpec) -> PurePosixPath | None:
         brought = any(path.is_relative_to(place) or place.is_relative_to(path) for place in places)
         if brought and reader.stat(path) is None:
             return path
+    return None
+
+
+def _behind(reader: Reader, spec: HostSpec) -> PurePosixPath | None:
+    """An included file of git's own that is not there as git has it: the stage checks both as they will be."""
+    for file in brought(spec):
+        if file.text is not None and reader.read(file.path) != file.text.encode():
+            return file.path
     return None
 
 

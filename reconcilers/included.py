@@ -79,6 +79,16 @@ def culprit(spec: HostSpec, words: str) -> tuple[Brought, int, str] | None:
     return None
 
 
+def not_loaded(spec: HostSpec, words: str) -> Mark | None:
+    """Where the file is included of which Prosody says that it cannot be read."""
+    found = re.match(r"Error loading included ([^\n:]+):", words)
+    prosody = spec.host.prosody
+    for place, pattern in enumerate(prosody.include if found and prosody else ()):
+        if found and is_included(PurePosixPath(found[1]), pattern):
+            return spec.origin("prosody", "include", place)
+    return None
+
+
 def _managed(spec: HostSpec) -> Iterator[tuple[PurePosixPath, str | None, Mark | None, bool]]:
     for text, entry in spec.host.files.items():
         path = PurePosixPath(text)

@@ -8,7 +8,7 @@ from encodings.idna import nameprep
 
 from reconcilers.candidate import included
 from reconcilers.contract import Reader, Site
-from reconcilers.included import culprit, in_plain_text
+from reconcilers.included import culprit, in_plain_text, not_loaded
 from reconcilers.mainfile import MainFile
 from reconcilers.parsed import Answer, Parsed, Refusal, parse
 from schemas.desired import HostSpec
@@ -79,6 +79,7 @@ def explain(main: MainFile, refusal: Refusal, spec: HostSpec) -> Mistake:
     """Lua's word about a line of the candidate, at the place that said it, its secrets masked."""
     found = culprit(spec, refusal.text)
     mark, text = (found[0].place(found[1]), found[2]) if found else (main.origin(refusal.line), refusal.text)
+    mark = mark or not_loaded(spec, refusal.text)
     for secret in main.secrets:
         text = text.replace(secret.reveal().decode(errors="replace"), "***")
     return Mistake(mark=mark or _file(spec), subject="prosody", text=f"Prosody would not load this: {text}; correct it")
@@ -87,7 +88,7 @@ def explain(main: MainFile, refusal: Refusal, spec: HostSpec) -> Mistake:
 def _line(main: MainFile, refusal: Refusal, spec: HostSpec) -> int:
     """The candidate's line that is refused; of an included file the line that includes it."""
     found = culprit(spec, refusal.text)
-    return main.line_of(found[0].include) if found else refusal.line
+    return main.line_of(found[0].include if found else not_loaded(spec, refusal.text)) or refusal.line
 
 
 def _without_broken(main: MainFile, spec: HostSpec, answer: Answer, text: bytes) -> bytes:

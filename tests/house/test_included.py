@@ -1,0 +1,74 @@
+"""Files that Prosody's configuration includes are checked with it, before anything is written."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from places import DOCUMENT, HOST, Place
+
+NAME = f"hosts/{HOST}.yaml"
+PLAIN = DOCUMENT.replace("prosody:\n", "prosody:\n  include: [<home>/a/more.lua, '<home>/d/*.lua']\n")
+GOOD = '  <home>/a/more.lua: {source: files/more.lua}\n  <home>/d/one.lua: {content: "b = 1\\n", mode: "0644"}\n'
+FILES: dict[str, str | bytes | None] = {NAME: PLAIN + GOOD, "files/more.lua": "a = 1\n"}
+
+BAD: dict[str, tuple[dict[str, str | bytes | None], str]] = {
+    "no Lua": ({"files/more.lua": "a = 1\nb = = 2\n"}, "files/more.lua:2:1: "),
+    "Lua that fails": ({"files/more.lua": "a = 1\n\nnothing.at_all = 2\n"}, "files/more.lua:3:1: "),
+    "by a pattern": ({NAME: PLAIN + GOOD + "  <home>/d/two.lua: {content: nothing.at_all = 1}\n"}, f"{NAME}:15:31: "),
+    "taken away": ({NAME: PLAIN + GOOD.partition("\n")[2]}, f"{NAME}:3:13: "),
+    "with another configuration": (
+        {NAME: (PLAIN + GOOD).replace("prosody:\n", "prosody:\n  limits: {}\n"), "files/more.lua": "error('no')"},
+        "files/more.lua:1:1: ",
+    ),
+}
+
+
+def refuse(place: Place, files: dict[str, str | bytes | None], where: str) -> None:
+    """Told at its place, with nothing on the disk changed and nothing left in the stage."""
+    before, alive = place.bytes(), place.prosody()
+    place.push(files)
+    place.log.clear()
+    outcome = place.reconcile()
+    assert outcome["result"] == "invalid", outcome
+    assert (place.bytes(), place.prosody()) == (before, alive)
+    (told,) = place.told("commit.refused")
+    (mistake,) = told["mistakes"]
+    assert mistake.startswith(where) and "/stage/" not in mistake, mistake
+    assert not place.told("change.made") and not os.listdir(place.home / "prosody/stage")
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_included_file_is_refused_before_it_is_written(living: Place, name: str) -> None:
+    """Changed alone, with the configuration, by a pattern, or taken away while it is included."""
+    living.push(FILES)
+    assert living.reconcile()["result"] == "changed"
+    files, where = BAD[name]
+    refuse(living, files, where)
+
+
+@pytest.mark.parametrize("name", ["no Lua", "Lua that fails"])
+def test_a_new_included_file_is_refused_before_it_is_written(living: Place, name: str) -> None:
+    """It comes by the commit that includes it."""
+    files, where = BAD[name]
+    refuse(living, FILES | files, where)
+
+
+def test_a_virtual_host_may_move_between_the_configuration_and_what_it_includes(living: Place) -> None:
+    """Judged together as they will be: each with the other's former version is refused."""
+    inside = 'Component "rooms.example.test" "muc"\n'
+    host = "\n    rooms.example.test: {}"
+    living.push(FILES | {"files/more.lua": inside})
+    assert living.reconcile()["result"] == "changed"
+    moved = (PLAIN + GOOD).replace("\n    example.test: {}", "\n    example.test: {}" + host)
+    living.push({NAME: moved, "files/more.lua": "a = 1\n"})
+    outcome = living.reconcile()
+    assert outcome["result"] == "changed", (outcome, living.told("commit.refused"))
+    assert "rooms.example.test" in living.prosody_config.read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user writes only as Prosody's own")
+def test_an_included_file_that_prosody_may_not_read_is_refused(living: Place) -> None:
+    """Root's own copy would be read; Prosody's user is asked with the mode that the file will have."""
+    files = FILES | {NAME: PLAIN + GOOD.replace("files/more.lua}", 'files/more.lua, mode: "0600"}')}
+    refuse(living, files, f"{NAME}:3:13: ")
