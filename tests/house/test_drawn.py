@@ -8,10 +8,10 @@ from places import DOCUMENT, Place
 SECRET = "prosody:\n  turn_external_secret: {generated: turn}\n"
 BAD = {
     "no Lua": "  lua: 'x ='\n",
-    "an expression that is none": "  some_option: {lua: '5 +'}\n",
+    "an expression that is none": "  statistics_interval: {lua: '5 +'}\n",
     "Lua that fails": "  lua: error('no')\n",
     "a file that ends early": "  lua: return\n",
-    "a value that Lua has not": "  some_option: 1.0e+999\n",
+    "a value that Lua has not": "  statistics_interval: 1.0e+999\n",
 }
 
 
@@ -29,7 +29,7 @@ def test_a_refused_commit_draws_no_secret(living: Place, bad: str) -> None:
     """On a host that lives, with new secrets of every kind; without its mistake the same commit draws them."""
     missing = living.home / "missing"
     before = living.bytes()
-    secrets = f"{SECRET}  host_secret: {{host_file: {missing}}}\n"
+    secrets = f"{SECRET}  external_service_secret: {{host_file: {missing}}}\n"
     living.push(document=DOCUMENT.replace("prosody:\n", secrets + bad))
     outcome = living.reconcile()
     assert outcome["result"] == "invalid", outcome

@@ -27,7 +27,7 @@ def everywhere(text: str) -> str:
             "prosody:\n",
             "prosody:\n  admins: [{age: secrets/admin.age}, root@example.test]\n"
             "  external_service_secret: {age: secrets/turn.age}\n"
-            f"  some_password:\n   age: |\n    {indented}\n",
+            f"  turn_external_secret:\n   age: |\n    {indented}\n",
         )
         + "  <home>/own: {content: {age: secrets/turn.age}}\n"
         + "  <home>/made: {template: templates/made.j2, vars: {them: [{age: secrets/turn.age}, {generated: g}]}}\n"
@@ -48,7 +48,7 @@ def test_a_secret_is_opened_wherever_one_may_stand(living: Place) -> None:
     config = living.prosody_config.read_text()
     assert f'external_service_secret = "{TOLD}"' in config
     assert 'admins = { "ana@example.test", "root@example.test" }' in config
-    assert 'some_password = "as it stands"' in config
+    assert 'turn_external_secret = "as it stands"' in config
     assert (living.home / "own").read_text() == TOLD
     assert (living.home / "own").stat().st_mode & 0o777 == 0o640
     drawn = (living.home / "prosody/secrets/g").read_text().strip()

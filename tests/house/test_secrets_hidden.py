@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
-from places import DOCUMENT, Place
+import pyrage
+import pytest
+from places import CHECKOUT, DOCUMENT, Place
+
+from schemas.sealed import recipient
 
 TOLD = b"correct-horse-battery-staple-0815"
+SEALED = b"incorrect-mule-accumulator-paperclip-4711"
+LINES = b"begin-of-many-lines-1\nmiddle-of-many-lines-2\nend-of-many-lines-3\n"
+
+
+def seal(place: Place, secret: bytes) -> bytes:
+    """For this host, whose key the agent made when it first ran."""
+    to = recipient((place.root / "etc/age.key").read_bytes())
+    return bytes(pyrage.encrypt(secret, [pyrage.x25519.Recipient.from_str(to)]))
 
 
 def test_no_secret_is_seen_anywhere_else(living: Place) -> None:
-    """Drawn ones and the host's own: in no log, plan, diff, argv, environment, state or clear copy."""
+    """Drawn ones, the host's own and encrypted ones: in no log, plan, diff, argv, environment, state or clear copy."""
     given = living.home / "given"
     given.write_bytes(TOLD + b"\n")
     given.chmod(0o600)
@@ -21,24 +35,32 @@ def test_no_secret_is_seen_anywhere_else(living: Place) -> None:
     more = (
         "  <home>/own: {content: {generated: own}}\n"
         f"  <home>/made: {{template: templates/made.j2, vars: {{it: {{host_file: {given}}}}}}}\n"
+        "  <home>/opened: {template: templates/made.j2, vars: {it: {age: secrets/it.age}}}\n"
+        "  <home>/lines: {content: {age: secrets/lines.age}}\n"
     )
     with_secrets = DOCUMENT.replace(
         "prosody:\n",
-        f"prosody:\n  external_service_secret: {{generated: turn}}\n  some_password: {{host_file: {given}}}\n",
+        f"prosody:\n  external_service_secret: {{generated: turn}}\n  turn_external_secret: {{host_file: {given}}}\n"
+        "  contact_info: {support: [{age: secrets/it.age}]}\n",
     )
-    living.push({"templates/made.j2": "it is {{ it }}\n"}, document=with_secrets + more)
+    files: dict[str, str | bytes | None] = {"secrets/it.age": seal(living, SEALED + b"\n")}
+    files |= {"secrets/lines.age": seal(living, LINES), "templates/made.j2": "it is {{ it }}\n"}
+    living.push(files, document=with_secrets + more)
     with living.agent() as agent:
         agent.wait_for(lambda entry: entry["event"] == "pass.done" and entry.get("changes", 0) > 3)
         drawn = [path.read_bytes().strip() for path in (living.home / "prosody/secrets").iterdir()]
-        secrets = [TOLD, *drawn]
+        secrets = [TOLD, SEALED, *LINES.splitlines(), *drawn]
         assert len(drawn) == 2
         assert TOLD in living.prosody_config.read_bytes()
         assert (living.home / "made").read_bytes() == b"it is " + TOLD + b"\n"
         assert (living.home / "own").read_bytes().strip() in drawn
+        assert SEALED in living.prosody_config.read_bytes()
+        assert (living.home / "opened").read_bytes() == b"it is " + SEALED + b"\n"
+        assert (living.home / "lines").read_bytes() == LINES.removesuffix(b"\n")
 
         # drift on everything that holds one, so that it is told, kept and corrected
-        for path in (living.prosody_config, living.home / "own", living.home / "made"):
-            path.write_bytes(path.read_bytes() + b"\n-- edited, still with " + TOLD)
+        for path in (living.prosody_config, *(living.home / name for name in ("own", "made", "opened", "lines"))):
+            path.write_bytes(path.read_bytes() + b"\n-- edited, still with " + TOLD + SEALED)
         plan = living.command("plan", "-o", "json").stdout + living.command("plan").stdout
         living.command("reconcile", "--full", code=None)
         said = plan
@@ -47,7 +69,8 @@ def test_no_secret_is_seen_anywhere_else(living: Place) -> None:
         processes = _processes([agent.process.pid, living.prosody()[0]])
     assert living.reconcile()["failures"] == []
     # a broken commit around a secret: what Lua says of it is told without it
-    broken = with_secrets.replace("prosody:\n", f"prosody:\n  other_password: {{host_file: {given}}}\n  lua: 'x ='\n")
+    others = f"prosody:\n  hostname: {{host_file: {given}}}\n  http_external_url: {{age: secrets/it.age}}\n"
+    broken = with_secrets.replace("prosody:\n", f"{others}  lua: 'x ='\n")
     living.push(document=broken)
     assert living.reconcile()["result"] == "invalid"
     said += (living.root / "agent.log").read_bytes() + repr(living.log).encode()
@@ -57,10 +80,54 @@ def test_no_secret_is_seen_anywhere_else(living: Place) -> None:
         for path in living.state.rglob("*"):
             if path.is_file():
                 assert secret not in path.read_bytes(), path
-    assert len(json.loads(living.command("kept", "list", "-o", "json").stdout)) >= 3
-    for name in ("own", "made"):
+    assert len(json.loads(living.command("kept", "list", "-o", "json").stdout)) >= 5
+    for name in ("own", "made", "opened", "lines"):
         assert (living.home / name).stat().st_mode & 0o007 == 0
     assert living.prosody_config.stat().st_mode & 0o007 == 0
+
+
+CRASH = """
+import sys
+from agent import atomic
+write, left = atomic.write, int(sys.argv.pop(1))
+def failing(*arguments):
+    global left
+    left -= 1
+    if left < 0:
+        raise RuntimeError("a fault of ours")
+    return write(*arguments)
+atomic.write = failing
+from agent.cli import main
+sys.exit(main())
+"""
+"""The command line, with a fault in the hands after so many files were written."""
+
+
+@pytest.mark.parametrize("written", [0, 1, 3])
+def test_a_crash_tells_no_secret(living: Place, written: int) -> None:
+    """Its traceback is logged; what it leaves behind is cleared away by the next pass."""
+    secret = "  turn_external_secret: {age: secrets/it.age}\n  external_service_secret: {generated: drawn}\n"
+    more = "  <home>/opened: {content: {age: secrets/it.age}}\n  <home>/last: {content: {age: secrets/it.age}}\n"
+    document = DOCUMENT.replace("prosody:\n", f"prosody:\n{secret}") + more
+    living.push({"secrets/it.age": seal(living, SEALED)}, document=document)
+    argv = [sys.executable, "-c", CRASH, str(written), "reconcile", "--config", str(living.settings)]
+    crashed = subprocess.run(argv, cwd=CHECKOUT, capture_output=True, timeout=60)
+    assert b"pass.fault" in crashed.stderr and b"Traceback" in crashed.stderr
+    assert living.reconcile()["failures"] == []
+    assert SEALED in living.prosody_config.read_bytes()
+    secrets = [SEALED, (living.home / "prosody/secrets/drawn").read_bytes().strip()]
+    where = {path for path in living.root.rglob("*") if path.is_file() and _holds(path, secrets)}
+    homes = ("opened", "last", "prosody/etc/prosody.cfg.lua", "prosody/secrets/drawn")
+    assert where == {living.home / name for name in homes}
+    assert not _said(crashed, secrets)
+
+
+def _holds(path: Path, secrets: list[bytes]) -> bool:
+    return any(secret in path.read_bytes() for secret in secrets)
+
+
+def _said(ended: subprocess.CompletedProcess[bytes], secrets: list[bytes]) -> bool:
+    return any(secret in ended.stdout + ended.stderr for secret in secrets)
 
 
 def _processes(pids: list[int]) -> bytes:
