@@ -177,12 +177,19 @@ def _engine(settings: Settings, config: Path) -> Iterator[tuple[Engine, Watch]]:
             may_look_again=place.may_look_again,
             unopened=Opener(settings.age_key).mistakes,
             lua=LuaJudge(host, house.site),
+            prosody=partial(_installed, house),
         )
         anchor = Anchor(config.parent / "accepted")
         passes = Passes(house, source, anchor, reader.read)
         logs = Logs(place.logs, place.fence())
         yield Engine(settings, house, source, anchor, passes, kept, logs, prosody_user=place.user), watch
         witness.leave(settings, config, source, passes, host)
+
+
+def _installed(house: House) -> str | None:
+    """The version of Prosody that is there now."""
+    prosody = house.site(house.host).prosody
+    return prosody.version if prosody is not None else None
 
 
 def _heed(watch: Watch) -> None:

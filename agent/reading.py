@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
@@ -44,6 +44,7 @@ class _Reading:
     spec: HostSpec
     files: Mapping[str, Entry]
     names: bytes
+    prosody: str | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,6 +59,8 @@ class Reader:
     unopened: Callable[[HostSpec], Iterable[Mistake]] | None = None
     """The encrypted secrets that this host's key does not open; None on a machine without its key."""
     lua: LuaJudge | None = None
+    prosody: Callable[[], str | None] = lambda: None
+    """The version of Prosody that the host has now, which its options are checked against."""
     _last: _Reading | None = None
     _passed: frozenset[bytes] = frozenset()
     """The trials of templates that passed in the last reading, and need not be made again."""
@@ -73,14 +76,14 @@ class Reader:
         mistakes += self.unopened(spec) if self.unopened else ()
         if mistakes:
             raise SpecError([*mistakes, *self._in_lua(spec, mistakes)])
-        used = spec.documents | spec.sources.keys()
-        self._last = _Reading(spec=spec, files={path: tree.entry(path) for path in used}, names=tree.names())
+        files = {path: tree.entry(path) for path in spec.documents | spec.sources.keys()}
+        self._last = _Reading(spec=spec, files=files, names=tree.names(), prosody=self.prosody())
         return spec
 
     def _read_again(self, tree: SourceTree) -> HostSpec | None:
         """The same document with other bytes in the files that are only copied; None when more has changed."""
         last = self._last
-        if last is None or tree.names() != last.names:
+        if last is None or tree.names() != last.names or self.prosody() != last.prosody:
             return None
         changed = {path for path, entry in last.files.items() if tree.entry(path) != entry}
         if not changed <= _only_copied(last.spec) or any(tree.entry(path).link for path in changed):
@@ -107,7 +110,7 @@ class Reader:
     def _load(self, worker: Worker) -> HostSpec:
         """Raises SpecError with what else is wrong with the commit: that does not wait for the next push."""
         try:
-            return worker.call(_load, self.name, self.facts)
+            return worker.call(_load, self.name, replace(self.facts, prosody=self.prosody()))
         except SpecError as error:
             mistakes = list(error.mistakes)
         try:

@@ -55,19 +55,14 @@ class Table:
     def __init__(self, data: Mapping[str, Any]) -> None:
         self._options: Mapping[str, Mapping[str, Any]] = data["options"]
         self._modules: Mapping[str, Mapping[str, Any]] = data["modules"]
+        self._asked: dict[str, Option] = {}
 
     def option(self, name: str) -> Option | None:
         """The option of this name."""
         row = self._options.get(name)
-        if row is None:
-            return None
-        told = dict(row)
-        return Option(
-            types=tuple(told.pop("type").split("|")),
-            choices=tuple(told.pop("choices", ())),
-            readers=tuple(told.pop("read", ())),
-            **told,
-        )
+        if row is not None and name not in self._asked:
+            self._asked[name] = _option(row)
+        return self._asked.get(name)
 
     def module(self, name: str) -> Module | None:
         """The module of this name, without `mod_`."""
@@ -83,6 +78,16 @@ class Table:
     def modules(self) -> frozenset[str]:
         """Every module's name."""
         return frozenset(self._modules)
+
+
+def _option(row: Mapping[str, Any]) -> Option:
+    told = dict(row)
+    return Option(
+        types=tuple(told.pop("type").split("|")),
+        choices=tuple(told.pop("choices", ())),
+        readers=tuple(told.pop("read", ())),
+        **told,
+    )
 
 
 @cache

@@ -49,7 +49,7 @@ def check_options(root: Map, installed: str | None, findings: Findings) -> None:
         for name, entry in scope.node.entries.items():
             if isinstance(name, str) and name not in words and entry.mark not in told:
                 checker.check_option(name, entry, scope.kind)
-    for module in enabled.named:
+    for module in dict.fromkeys(enabled.named):
         checker.check_module(module.value, module.mark)
 
 
@@ -65,6 +65,8 @@ class _Checker:
     def check_option(self, name: str, entry: Entry, scope: str) -> None:
         """One option where it stands."""
         rows = {line: known(line).option(name) for line in self._lines}
+        if all(_is_right(entry, scope, row) for row in rows.values()):
+            return
         found = {line: row for line, row in rows.items() if row is not None and not row.gone}
         others = [row for line in self._lines if (row := known_to_modules(line).option(name)) is not None]
         if not found and others:
@@ -145,6 +147,13 @@ class _Checker:
         else:
             text = f"{name} is no module of Prosody {_either(tuple(lacking))}"
             self._findings.note(mark, f"{text}; unless the host has it already, name a source of it in prosody.plugins")
+
+
+def _is_right(entry: Entry, scope: str, row: Option | None) -> bool:
+    """Whether one version has nothing at all to say of an option: so it is with nearly all of them."""
+    if row is None or row.gone or row.deprecated:
+        return False
+    return (row.scope == "any" or scope in ("global", row.scope)) and not mismatch(entry.value, row)
 
 
 def _scopes(prosody: Map) -> Iterator[_Scope]:

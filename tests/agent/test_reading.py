@@ -161,3 +161,18 @@ def test_a_text_is_rendered_once() -> None:
     finally:
         renderer.close()
         bounded.reap(wait=True)
+
+
+def test_options_are_checked_against_the_prosody_that_is_there_now(tmp_path: Path) -> None:
+    """An option of 13.0 is right while the host has 13.0; the same commit is told of it once the host has 0.12."""
+    installed = "13.0.1"
+    reader = Reader(name="a.test", facts=new_reader().facts, prosody=lambda: installed)
+    repository = GitRepository(tmp_path)
+    repository.commit({"hosts/a.test.yaml": "profile: local\nprosody: {sqlite_tune: fast, virtual_hosts: [a.test]}\n"})
+    repository.push()
+    source = Source(repository=str(repository.bare), branch="main", state_dir=tmp_path / "state")
+    tree = source.tree(source.fetch())
+    reader.read(tree)
+    installed = "0.12.3"
+    with pytest.raises(SpecError, match=r"sqlite_tune: Prosody 0\.12 has no such option, 13\.0 has"):
+        reader.read(tree)
