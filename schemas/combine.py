@@ -180,8 +180,9 @@ class Combiner:
                 if value is not None:
                     entries[key] = Entry(own[-1].mark, value)
         used = {body for order in orders.values() for body in order}
-        for key in [key for key in said if _is_body(key) and key not in used]:
-            linearize([str(key)], lambda body: extends[body], self._on_cycle(said))
+        spare = [str(key) for key in said if _is_body(key) and key not in used]
+        linearize(spare, lambda body: extends[body], self._on_cycle(said))
+        for key in spare:
             self._spare([entry.value for entry in said[key]], shape, thing)
         return Map(run[-1].mark, entries)
 

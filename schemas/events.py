@@ -21,8 +21,8 @@ from schemas.nodes import Entry, Key, List, Map, Node, Scalar, describe
 from schemas.notation import Disputed, Plain, quoted, read_plain, shortened
 
 DEEPEST = 32
-MOST_VALUES = 200_000
-"""Values of one file: what a second and 100 MB are enough for."""
+MOST_VALUES = 100_000
+"""Keys, values, lists and maps of one file: what a second and 100 MB are enough for."""
 
 _TAB = "a tab indents this line; indent with spaces"
 _MERGE_KEY = "the merge key << may not stand here; share values by extends"
@@ -41,6 +41,7 @@ def parse(file: str, data: bytes, findings: Findings) -> Map | None:
     try:
         builder.run()
     except Enough:
+        findings.lose_the_rest()
         return None
     root = builder.root
     if isinstance(root, Map):
@@ -95,6 +96,10 @@ class _Builder:
             for event in iter(parser.get_event, None):
                 if not self._take(event):
                     break
+                if self._values > MOST_VALUES:
+                    text = f"the file has over {MOST_VALUES} values; split it by extends"
+                    self._findings.break_off(self._mark(event), text)
+                    raise Enough
         except yaml.MarkedYAMLError as error:
             self._stumble(error)
         finally:
@@ -110,10 +115,10 @@ class _Builder:
         """One event; false when there is no use in reading on."""
         kind = type(event)
         if kind is yaml.ScalarEvent:
-            return self._scalar(event)
-        if kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+            self._scalar(event)
+        elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
             return self._begin(event)
-        if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
             self._place(self._open.pop().close())
         elif kind is yaml.AliasEvent:
             mark = self._mark(event)
@@ -151,7 +156,7 @@ class _Builder:
             tag = shortened(event.tag.replace("tag:yaml.org,2002:", "!!"))
             self._findings.refuse(mark, f"the tag {tag} may not stand here; take it out, and quote what is text")
 
-    def _scalar(self, event: Event) -> bool:
+    def _scalar(self, event: Event) -> None:
         start = event.start_mark
         mark = self._last = Mark(self._file, start.line + 1, start.column + 1)
         if event.anchor is not None or event.tag is not None:
@@ -167,17 +172,13 @@ class _Builder:
                 merges = written == "<<" and self._expects_key()
                 self._findings.refuse(mark, _MERGE_KEY if merges else str(error))
         self._place(Scalar(mark, value, written))
-        self._values += 1
-        if self._values > MOST_VALUES:
-            self._break_off(mark, f"the file has over {MOST_VALUES} values; split it by extends")
-            return False
-        return True
 
     def _expects_key(self) -> bool:
         return bool(self._open) and self._open[-1].is_map and self._open[-1].key is None
 
     def _place(self, node: Node) -> None:
         """Put a finished node where it belongs."""
+        self._values += 1
         if not self._open:
             self.root = node
             return

@@ -58,8 +58,12 @@ class Findings:
 
     def break_off(self, mark: Mark, text: str) -> None:
         """The file cannot be read beyond this place."""
-        self._whole = False
+        self.lose_the_rest()
         self.refuse(mark, text)
+
+    def lose_the_rest(self) -> None:
+        """A file was not read to its end: what seems to be missing may stand there."""
+        self._whole = False
 
     def add_to_map(self, mark: Mark, text: str) -> None:
         """A mistake of a map as a whole, whose mark in block style is also that of its first key."""
@@ -87,7 +91,6 @@ class Findings:
             text = f"there are over {MOST} mistakes, and this is the last one told; mend these first"
             self._found[mark, text] = True
             self._notation.add((mark, text))
-            self._whole = False
             raise Enough
 
     def adopt(self, other: Findings) -> None:

@@ -23,7 +23,7 @@ from schemas.model import Modeller
 from schemas.names import Names, gather
 from schemas.names import replace as replace_names
 from schemas.nodes import Key, Map, Node, Ways
-from schemas.notation import quoted
+from schemas.notation import quoted, shortened
 from schemas.notyet import tell_not_yet
 from schemas.options.rules import check_options
 from schemas.references import check_references
@@ -31,6 +31,10 @@ from schemas.shape import HOST, MAP
 from schemas.sources import gather_sources
 
 __all__ = ["Blob", "Facts", "Library", "Tree", "host_names", "load", "load_document", "with_sources"]
+
+_LONGEST_KEY = 500
+"""Characters of a key in the subject of a mistake; a path, say, is shown whole."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
@@ -160,4 +164,5 @@ def _placed(found: Iterable[tuple[Mark, str]], findings: Findings, documents: Do
 
 def _printable(key: Key) -> str:
     """A key as it is; one that would break the line of a log as YAML's double quotes write it."""
-    return str(key) if str(key).isprintable() else quoted(str(key))
+    text = shortened(str(key), _LONGEST_KEY)
+    return text if text.isprintable() else quoted(text)

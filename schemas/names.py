@@ -9,6 +9,7 @@ from schemas.errors import Mark
 from schemas.findings import Findings, nearest
 from schemas.graph import linearize
 from schemas.nodes import Entry, Key, List, Map, Node, Scalar
+from schemas.notation import shortened
 from schemas.shape import Shape, is_marked
 
 _NAME = re.compile(r"<?<([A-Za-z0-9_]+)>")
@@ -44,7 +45,10 @@ def _entries(entries: Mapping[Key, Entry], shape: Shape, names: Names, findings:
     for key, entry in entries.items():
         new = fill(key, entry.mark, names, findings) if isinstance(key, str) else key
         if new in replaced:
-            findings.add(entry.mark, f"{new} stands here twice, first in line {replaced[new].mark.line}; take one out")
+            known = shortened(str(new))
+            findings.add(
+                entry.mark, f"{known} stands here twice, first in line {replaced[new].mark.line}; take one out"
+            )
             continue
         if (shape.names and shape.things is not None) or (lua and key == "lua"):
             replaced[new] = entry
@@ -58,18 +62,21 @@ def fill(text: str, mark: Mark, names: Names, findings: Findings) -> str:
     if "<" not in text:
         return text
 
+    if len(text) > LONGEST and _NAME.search(text):
+        findings.add(mark, f"the text has {len(text)} characters, but with names in it may have {LONGEST}; shorten it")
+        return text
+    said = {match[1] for match in _NAME.finditer(text) if not match[0].startswith("<<")}
+    for name in sorted(name for name in said if name not in names):
+        close = nearest(name, names)
+        hint = f"did you mean <{close}>? Else " if close else ""
+        name = shortened(name)
+        findings.miss(mark, f"<{name}> is no name known here; {hint}add it to vars, or write <<{name}> for the text")
+
     def one(match: re.Match[str]) -> str:
         name = match[1]
         if match[0].startswith("<<"):
             return f"<{name}>"
-        if name not in names:
-            close = nearest(name, names)
-            hint = f"did you mean <{close}>? Else " if close else ""
-            findings.miss(
-                mark, f"<{name}> is no name known here; {hint}add it to vars, or write <<{name}> for the text"
-            )
-            return match[0]
-        value = names[name]
+        value = names.get(name)
         return match[0] if value is None else value
 
     filled = _NAME.sub(one, text)
@@ -90,9 +97,9 @@ def gather(written: Node | None, given: Names, findings: Findings) -> dict[str, 
     texts: dict[str, Scalar] = {}
     for key, entry in written.entries.items():
         if not isinstance(key, str) or not re.fullmatch("[A-Za-z0-9_]+", key):
+            found = shortened(str(key))
             findings.add(
-                entry.mark,
-                f"expected a name of letters, digits and _, found {key}; write {_as_name(str(key))}",
+                entry.mark, f"expected a name of letters, digits and _, found {found}; write {_as_name(found)}"
             )
         elif key in OURS:
             findings.add(entry.mark, f"the name {key} is given already; choose another")

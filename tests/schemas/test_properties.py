@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import random
-import time
 from typing import Any
 
 import pytest
@@ -169,30 +168,6 @@ def test_null_forgets_only_what_was_there(scope: dict[str, Any], draw: st.DataOb
 def test_a_layer_over_itself_changes_nothing(far: dict[str, Any], near: dict[str, Any]) -> None:
     """Said twice is said once."""
     assert load_options(far, near, near).host == load_options(far, near).host
-
-
-HOSTILE = {
-    "brackets": b"a: " + b"[" * 100_000,
-    "braces": b"{a: " * 100_000,
-    "dashes": b"- " * 100_000,
-    "questions": b"? " * 100_000,
-    "laughs": b"".join(b"%c: &%c [%s]\n" % (97 + n, 97 + n, b",".join([b"*%c" % (96 + n)] * 9)) for n in range(1, 20)),
-    "a long number": b"a: " + b"9" * 1_000_000,
-    "tabs": b"a:\n" + b"\tb: 1\n" * 10_000,
-    "a long text": b"a: '" + b"x" * 4_000_000 + b"'",
-    "many mistakes": b"profile: local\nprosody:\n" + b"".join(b"  k%d: yes\n" % n for n in range(10_000)),
-    "nul": b"\0" * 1_000_000,
-}
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_files_cost_little(name: str) -> None:
-    """Each is refused within a second, with a place."""
-    begun = time.process_time()
-    with pytest.raises(SpecError) as refused:
-        load({"hosts/a.yaml": Blob(HOSTILE[name])}, "a", Facts())
-    assert time.process_time() - begun < 1
-    assert all(mistake.mark.line for mistake in refused.value.mistakes)
 
 
 def test_a_file_over_16_mebibytes_is_not_parsed() -> None:
