@@ -319,6 +319,32 @@ def test_a_disk_that_takes_nothing_leaves_the_file_as_it_was(sealed: Desk) -> No
     assert sealed.seen() == []
 
 
+FAULT = """
+import sys, importlib
+place, name = sys.argv.pop(1).rsplit(".", 1)
+def failing(*_, **__):
+    raise RuntimeError("a fault of ours")
+setattr(importlib.import_module(place), name, failing)
+from agent.cli import main
+sys.exit(main())
+"""
+"""The command line, with a fault planted in one function."""
+
+
+@pytest.mark.parametrize("fault", ["agent.secretfiles.seal", "agent.durable.replace", "agent.editing.attend"])
+def test_a_fault_of_ours_tells_no_secret(sealed: Desk, fault: str) -> None:
+    """Its traceback shows lines of the program and no values."""
+    editor = sealed.script(f'printf {NEW} > "$1"')
+    argv = [sys.executable, "-c", FAULT, fault, "secret", "edit", str(sealed.file), "--config", str(sealed.settings)]
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "EDITOR": editor}
+    ended = subprocess.run(argv, env=environment, cwd=sealed.checkout, capture_output=True, timeout=60)
+    (sealed.root / "editor.sh").unlink()
+    said = ended.stdout + ended.stderr
+    assert b"Traceback" in said and b"a fault of ours" in said
+    assert SECRET.encode() not in said and NEW.encode() not in said
+    assert sealed.seen() == []
+
+
 @pytest.mark.skipif(shutil.which("vim") is None, reason="vim is not installed")
 def test_vim_keeps_no_copy_whatever_its_settings_say(sealed: Desk) -> None:
     """No swap, backup, undo or history, although this person's vim is told to keep all of them."""
