@@ -146,7 +146,6 @@ INSTEAD = {
 """What took an option's place, in the words of a host's file, where `prosodyctl check` has other words for it."""
 
 MODULES = {
-    "13.0": {"posix": ""},  # util/prosodyctl/check.lua:642; what it did is done by Prosody itself
-    "0.12": {},
+    "13.0": {"posix": ""},  # util/prosodyctl/check.lua:641; Prosody itself does what it did
 }
 """Modules that a version still ships and no longer needs → what took their place; empty: nothing."""
