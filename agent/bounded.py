@@ -142,8 +142,10 @@ _ended: set[int] = set()
 def reap(*, wait: bool = False) -> None:
     """Take leave of the children that have ended; with `wait`, of all that were told to end."""
     for pid in tuple(_ended):
-        if os.waitpid(pid, 0 if wait else os.WNOHANG)[0]:
-            _ended.discard(pid)
+        with contextlib.suppress(ChildProcessError):  # forked since: it is the parent's
+            if not os.waitpid(pid, 0 if wait else os.WNOHANG)[0]:
+                continue
+        _ended.discard(pid)
 
 
 @contextlib.contextmanager

@@ -88,15 +88,15 @@ class Engine:
     def rest(self) -> None:
         """What may wait until a pass is over.
 
-        Let accepted and good outlive the mirror, take leave of children, let no log grow for ever.
+        Let accepted and good outlive the mirror, let no log grow for ever, take leave of children.
         """
-        reap(wait=True)
         try:
             self.source.save()
         except Exception as error:  # whatever it is, the next pass tries again; the agent goes on
             LOG.warning("source.unsaved", reason=str(error) or type(error).__name__)
         for path, reason in self._logs.trim():
             LOG.warning("log.untrimmed", object=str(path), reason=reason)
+        reap(wait=True)
 
     def _confirm(self) -> dict[str, Any]:
         held = self._house.state.held()

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
+import releases
 from places import FILES, Place
 from repositories import GitRepository
 
 from agent import health
+from reconcilers.profiles import local
 
 
 @pytest.fixture
-def place(home: Path, git_repo: Callable[[], GitRepository]) -> Iterator[Place]:
+def installed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The Prosody of the place: the system's, or each of both for a test that says `on_both`."""
+    if not hasattr(request, "param"):
+        return Path("/usr/bin/prosody")
+    program = releases.prosody(request.param)
+    monkeypatch.setattr(local, "CANDIDATES", (PurePosixPath(program),))
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    return program
+
+
+@pytest.fixture
+def place(home: Path, git_repo: Callable[[], GitRepository], installed: Path) -> Iterator[Place]:
     """A host on which nothing was done yet, with the usual document pushed."""
-    made = Place(home, git_repo())
+    made = Place(home, git_repo(), installed)
     made.push(FILES)
     yield made
     made.close()

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+import releases
 import structlog
 from repositories import GitRepository
 
@@ -23,6 +25,10 @@ from agent.loop import single
 from agent.settings import load_settings
 
 HOST = "chat.example.test"
+on_both = pytest.mark.parametrize(
+    "installed", sorted(releases.RELEASES), ids=["prosody-0.12", "prosody-13.0"], indirect=True
+)
+"""For what depends on Prosody itself: the test is run with each."""
 CHECKOUT = Path(__file__).parents[2]
 DOCUMENT = """\
 profile: local
@@ -43,8 +49,8 @@ FILES: dict[str, str | bytes | None] = {f"hosts/{HOST}.yaml": DOCUMENT, "files/i
 class Place:
     """One host. Events of engines that ran in this process are in `log`, oldest first."""
 
-    def __init__(self, root: Path, repository: GitRepository) -> None:
-        self.root, self.repository = root, repository
+    def __init__(self, root: Path, repository: GitRepository, installed: Path) -> None:
+        self.root, self.repository, self.installed = root, repository, installed
         self.home, self.state = root / "home", root / "state"
         self.home.mkdir(mode=0o755)
         self.settings = root / "etc/agent.yaml"
@@ -58,6 +64,13 @@ class Place:
     @property
     def prosody_config(self) -> Path:
         return self.home / "prosody/etc/prosody.cfg.lua"
+
+    @property
+    def program(self) -> tuple[str, ...]:
+        """What runs the agent; root's agent would look for Prosody nowhere but where the system keeps programs."""
+        if self.installed == Path("/usr/bin/prosody"):
+            return (sys.executable, "-m", "agent")
+        return (sys.executable, str(Path(__file__).with_name("beside.py")), str(self.installed))
 
     def push(self, files: dict[str, str | bytes | None] | None = None, **more: str) -> str:
         """Commit and push. `document=` stands for the host's own file."""
@@ -82,7 +95,7 @@ class Place:
 
     def command(self, *words: str, code: int | None = 0) -> subprocess.CompletedProcess[bytes]:
         """The real command line."""
-        argv = [sys.executable, "-m", "agent", *words, "--config", str(self.settings)]
+        argv = [*self.program, *words, "--config", str(self.settings)]
         ran = subprocess.run(argv, cwd=CHECKOUT, capture_output=True, timeout=60)
         assert code is None or ran.returncode == code, (words, ran.returncode, ran.stdout, ran.stderr)
         return ran
@@ -91,7 +104,7 @@ class Place:
     def agent(self, *before: str) -> Iterator[Running]:
         """The real agent, as a process; `before` is what it is started below, such as strace."""
         with (self.root / "agent.log").open("ab") as log:
-            argv = [*before, sys.executable, "-m", "agent", "run", "--config", str(self.settings)]
+            argv = [*before, *self.program, "run", "--config", str(self.settings)]
             process = subprocess.Popen(argv, cwd=CHECKOUT, stderr=log, stdout=log, start_new_session=True)
         running = Running(process, self.root / "agent.log")
         try:

@@ -9,7 +9,7 @@ import ssl
 import time
 from collections.abc import Iterator
 
-from places import DOCUMENT, Place, is_open
+from places import DOCUMENT, Place, is_open, on_both
 
 _STREAM = (
     "<?xml version='1.0'?><stream:stream to='example.test' version='1.0' xmlns='jabber:client' "
@@ -18,6 +18,7 @@ _STREAM = (
 _STARTTLS = b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
 
 
+@on_both
 def test_a_stream_outlives_all_but_a_restart(living: Place) -> None:
     """An idle pass, a change of files, of `log`, of a certificate: connected. A module more: a restart."""
     with stream(living.port()) as client:

@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from places import DOCUMENT, Place, is_open
+from places import DOCUMENT, Place, is_open, on_both
 
 
 def test_an_edit_is_told_once_kept_and_corrected(living: Place) -> None:
@@ -145,6 +145,7 @@ def test_every_way_to_drift_is_put_right(living: Place, how: str) -> None:
     assert Path("/etc/passwd").read_text().startswith("root:")
 
 
+@on_both
 def test_an_edit_of_prosodys_configuration_is_told_by_option(living: Place) -> None:
     """Kept, told option by option, put right; Prosody runs what git says already and is left alone."""
     config = living.prosody_config
@@ -159,6 +160,7 @@ def test_an_edit_of_prosodys_configuration_is_told_by_option(living: Place) -> N
     assert living.told("activation.made") == []
 
 
+@on_both
 def test_an_edit_that_prosody_has_loaded_is_taken_out_of_it(living: Place) -> None:
     """Whoever edits and restarts Prosody has it restarted once more: what runs is compared, not what lies there."""
     config, (pid, _) = living.prosody_config, living.prosody()
@@ -185,6 +187,7 @@ def test_detect_does_not_make_an_edit_of_the_configuration_live(living: Place) -
     assert _told(living, living.prosody_config) == ["drift.appeared"]
 
 
+@on_both
 def test_a_prosody_that_was_killed_is_started_again(living: Place) -> None:
     """By one pass, and just once."""
     (pid, _) = living.prosody()

@@ -7,7 +7,7 @@ import shutil
 import time
 from pathlib import Path
 
-from places import Place, is_open
+from places import Place, is_open, on_both
 
 _READS = r"openat\([^)]*O_RDONLY[^)]*\)|openat\([^)]*O_PATH"
 _CHANGES = re.compile(
@@ -16,6 +16,7 @@ _CHANGES = re.compile(
 )
 
 
+@on_both
 def test_a_first_pass_makes_everything_and_a_second_finds_nothing(place: Place) -> None:
     """A bare host is brought to git's words in one pass; the next one makes no change and starts nothing."""
     first = place.reconcile()

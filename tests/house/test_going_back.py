@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from places import DOCUMENT, FILES, Place, is_open, taken
+from places import DOCUMENT, FILES, Place, is_open, on_both, taken
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -12,6 +12,7 @@ def on_port(port: int) -> str:
     return DOCUMENT.replace("prosody:\n", f"prosody:\n  c2s_ports: [{port}]\n").replace("Kept by", "Moved by")
 
 
+@on_both
 def test_an_unwell_commit_is_undone_and_not_tried_again(living: Place) -> None:
     """Back to the good state, told, remembered; neither polls nor a new agent try it; another commit goes live."""
     good, port = living.repository.head(), living.port()
@@ -36,6 +37,7 @@ def test_an_unwell_commit_is_undone_and_not_tried_again(living: Place) -> None:
     assert (living.home / "motd").read_text() == "Mended by prosodist\n"
 
 
+@on_both
 def test_a_first_commit_that_is_unwell_stalls(place: Place) -> None:
     """There is nothing to go back to: told once, hands off, until a person's word or another commit."""
     with taken() as other:

@@ -6,6 +6,7 @@ before each one is a death after the one before it; a death inside of a single w
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import releases
 from places import DOCUMENT, FILES, Place, is_open
 
 from agent.host import LocalHost
@@ -24,9 +26,11 @@ from agent.state import State
 _WRITES = ("mark", "begin_round", "settle_round", "clear_owed", "disown", "remember", "forget", "drift_cleared")
 SHARDS = 4
 """Each test takes every fourth step, so that they fit the time a test may take, and run side by side where that is."""
+_IN_TURN = tuple(itertools.islice(itertools.cycle(sorted(releases.RELEASES)), SHARDS))
+"""The Prosody of each shard: both die as often, and it takes no more time than one."""
 
 
-@pytest.mark.parametrize("shard", range(SHARDS))
+@pytest.mark.parametrize(("shard", "installed"), tuple(enumerate(_IN_TURN)), indirect=["installed"])
 def test_killed_on_the_way_from_nothing(place: Place, shard: int) -> None:
     """A bare host, and an agent that dies at its n-th step."""
     step = shard + 1
@@ -42,7 +46,7 @@ def test_killed_on_the_way_from_nothing(place: Place, shard: int) -> None:
 
 
 @pytest.mark.parametrize("pushed_again", [False, True], ids=["finished", "overtaken"])
-@pytest.mark.parametrize("shard", range(SHARDS))
+@pytest.mark.parametrize(("shard", "installed"), tuple(enumerate(reversed(_IN_TURN))), indirect=["installed"])
 def test_killed_on_the_way_to_a_change(living: Place, shard: int, pushed_again: bool, free_port: Any) -> None:
     """A commit that opens a new port, changes a file and removes one; an agent that dies at its n-th step.
 

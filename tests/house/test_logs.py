@@ -6,11 +6,12 @@ import os
 import time
 
 import pytest
-from places import DOCUMENT, Place, is_open
+from places import DOCUMENT, Place, is_open, on_both
 
 from agent.logfiles import KEPT, LARGEST
 
 
+@on_both
 @pytest.mark.parametrize("name", ["prosody.log", "prosody.out"])
 def test_a_log_that_grew_large_begins_anew(living: Place, name: str) -> None:
     """Its end lies beside it, dressed like it; Prosody, which is told nothing, goes on writing to the same file."""
@@ -20,12 +21,12 @@ def test_a_log_that_grew_large_begins_anew(living: Place, name: str) -> None:
         file.write(b"x" * LARGEST + b"the end\n")
     assert living.reconcile()["result"] == "in_sync"
     beside = log.with_name(f"{name}.1")
-    assert (log.stat().st_size, log.stat().st_ino) == (0, before.st_ino)
+    assert (log.stat().st_size < 4096, log.stat().st_ino) == (True, before.st_ino)
     assert beside.read_bytes() == (b"x" * KEPT + b"the end\n")[-KEPT:]
     assert [beside.stat().st_mode, beside.stat().st_uid] == [before.st_mode, before.st_uid]
     if name == "prosody.log":
         assert is_open(living.port())  # it tells of each connection
-        until = time.monotonic() + 5
+        until = time.monotonic() + 20
         while b"onnected" not in log.read_bytes() and time.monotonic() < until:
             time.sleep(0.02)
         assert log.read_bytes()[:1] not in (b"", b"\0")

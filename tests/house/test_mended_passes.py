@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from places import DOCUMENT, Place, is_open, taken
+from places import DOCUMENT, Place, is_open, on_both, taken
 
 SILENT = print
 
@@ -82,6 +82,7 @@ def test_an_instant_that_has_come_wakes_nobody_again(living: Place) -> None:
         assert engine.passes.wake_at != 1.0
 
 
+@on_both
 def test_a_restart_alone_is_a_change(living: Place) -> None:
     """A Prosody of which nobody knows what it has loaded is restarted, and that is said."""
     with living.engine() as engine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from places import DOCUMENT, Place
+from places import DOCUMENT, Place, on_both
 
 INCLUDING = DOCUMENT.replace(
     "prosody:\n", "prosody:\n  include: [<home>/a/more.lua, <home>/b/more.lua, '<home>/d/*.lua']\n"
@@ -16,6 +16,7 @@ FILES = (
 )
 
 
+@on_both
 def test_included_files_come_by_the_same_commit(living: Place) -> None:
     """The files are written first, and the configuration is taken in the same pass."""
     living.push(document=INCLUDING + FILES.format(300, 200))

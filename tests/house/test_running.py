@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import threading
 
-from places import DOCUMENT, Place
+from places import DOCUMENT, Place, on_both
 from test_clients import within
 
 
+@on_both
 def test_a_push_and_an_edit_are_heard(living: Place) -> None:
     """A push is on the disk, and an edit put right, without waiting for the interval."""
     text = living.settings.read_text().replace("interval: 1s", "interval: 1h")
