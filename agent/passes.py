@@ -25,11 +25,12 @@ STALLED = "stalled"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Proved:
-    """While `proof` holds for this target, `outcome` is still the answer."""
+    """While `proof` holds for this target, `plan` is what there is to do."""
 
     key: tuple[str, str, str]
     proof: Proof
-    outcome: Outcome
+    outcome: Outcome | None
+    """Of the pass that ended so; None where nothing but a look was asked for, and a pass has still to act."""
     plan: Plan
     digest: str
     """Names what of the plan is held; empty when nothing is."""
@@ -86,13 +87,16 @@ class Passes:
             return known.plan, target.revision, known.digest
         try:
             memory = recollect(self._house.state, undoing=self._undoing())
-            view, _ = observe(self._house, target.spec, memory, revision=target.revision)
+            view, proof = observe(self._house, target.spec, memory, revision=target.revision)
         finally:
             self._house.renderer.close()
+        if proof is not None and memory.undoing is None:
+            key = self._key(target)
+            self._proved = _Proved(key=key, proof=proof, outcome=None, plan=view.plan, digest=view.digest)
         return view.plan, target.revision, view.digest
 
     def proved(self, tip: str) -> tuple[Plan, str, Proof] | None:
-        """The plan that the last pass was left with, what names it when it is held, and the proof that it still is so.
+        """What the last pass was left with, or a later look found: the plan, what names it when it is held, the proof.
 
         None where nothing is proved, or not of this revision as the branch's tip.
         """
@@ -114,7 +118,8 @@ class Passes:
         target = self._choice.retry() if retry else self._choice.choose()
         if target is None:
             return self._refused(self._choice.refusal or _nothing_offered())
-        if not full and (known := self._still_proved(target)) is not None:
+        known = None if full else self._still_proved(target)
+        if known is not None and known.outcome is not None:
             return self._with_refusal(known.outcome)
         self._proved = self.wake_at = None
         suspension = state.suspension()

@@ -57,6 +57,21 @@ def test_a_held_plan_is_told_again(left: Place) -> None:
     assert [change["object"] for change in answer["held"]] == [f"{left.home}/once"]
 
 
+def test_a_look_leaves_it_too_and_a_pass_acts_all_the_same(left: Place) -> None:
+    """What is open is told again, and is put right when that is asked for."""
+    _edit(left)
+    time.sleep(RIPE + 0.1)
+    looked = left.command("plan", "-o", "json").stdout
+    assert heard(left) == json.loads(looked)
+    assert b"motd" in looked
+    with left.engine() as engine:
+        engine.answer("plan", {}, print)
+        assert [change["object"] for change in engine.answer("reconcile", {}, print)["changes"]] == [
+            f"{left.home}/motd"
+        ]
+    assert heard(left) is None
+
+
 def _edit(place: Place) -> None:
     (place.home / "motd").write_text("mine\n")
 
