@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -184,6 +185,25 @@ def test_each_mistake_of_the_recipients_is_told_at_its_line(desk: Desk) -> None:
     assert "expected age1" in lines[2] and "a line of its own" in lines[4]
     desk.recipients.write_text("# nobody\n")
     assert "no recipient in it" in desk.run("encrypt", stdin=SECRET.encode(), code=1)[1]
+
+
+def test_the_page_gives_recipients_that_are_read(desk: Desk) -> None:
+    """What docs/operations.md writes into the file, and the way it gives to encrypt everything again."""
+    page = (CHECKOUT / "docs/operations.md").read_text()
+    own = desk.recipients.read_text()
+    desk.recipients.write_text(own + page.partition("secrets/.recipients <<END\n")[2].partition("END\n")[0])
+    desk.file.write_bytes(desk.run("encrypt", stdin=SECRET.encode())[0])
+    loop = re.findall(r"```sh\n(for .*?)```", page, re.DOTALL)[0]
+    own_key = f"-m agent secret decrypt --config {desk.settings}"
+    loop = loop.replace("prosodist secret decrypt", f"{sys.executable} {own_key}").replace(
+        "--identity ~/.ssh/id_ed25519 | prosodist", f"| {sys.executable} -m agent"
+    )
+    desk.recipients.write_text(own)
+    before = desk.file.read_bytes()
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    subprocess.run(["sh", "-euc", loop], cwd=desk.checkout, env=environment, check=True, timeout=60)
+    assert desk.file.read_bytes() != before
+    assert desk.run("decrypt", str(desk.file))[0] == SECRET.encode()
 
 
 def test_recipients_are_those_of_this_checkout_only(desk: Desk) -> None:
