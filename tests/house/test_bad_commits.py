@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from places import DOCUMENT, HOST, Place
 
+from agent.bounded import SECONDS
+
 NAME = f"hosts/{HOST}.yaml"
 _HEAD = "profile: local\n"
 _PROSODY = DOCUMENT.partition("files:")[0]
@@ -97,6 +99,18 @@ DEAR: dict[str, tuple[str, Broken]] = {
         "hosts",
         {NAME: DOCUMENT.replace("prosody:\n", 'prosody:\n  lua: "while true do end"\n')},
     ),
+    "Lua that waits for ever": (
+        "hosts",
+        {NAME: DOCUMENT.replace("prosody:\n", "prosody:\n  lua: 'require \"socket\".sleep(1e6)'\n")},
+    ),
+    "Lua that prints without end": (
+        "hosts",
+        {NAME: DOCUMENT.replace("prosody:\n", "prosody:\n  lua: 'while true do print((\"x\"):rep(1e5)) end'\n")},
+    ),
+    "Lua that eats memory": (
+        "hosts",
+        {NAME: DOCUMENT.replace("prosody:\n", "prosody:\n  lua: 'local t = {} while true do t[#t + 1] = {} end'\n")},
+    ),
 }
 
 
@@ -121,6 +135,8 @@ def test_a_commit_that_costs_too_much_is_a_mistake_of_that_commit(living: Place,
     before, alive = living.bytes(), living.prosody()
     _refuse(living, name, *DEAR[name], agents=1)
     assert (living.bytes(), living.prosody()) == (before, alive)
+    revision = living.push(document=DOCUMENT.replace("Kept by", "Mended by"))
+    assert living.reconcile()["revision"] == revision, "the agent goes on"
 
 
 def _refuse(place: Place, name: str, where: str, files: Broken, *, agents: int = 2) -> None:
@@ -133,6 +149,7 @@ def _refuse(place: Place, name: str, where: str, files: Broken, *, agents: int =
     if agents > 1:
         outcomes.append(place.reconcile())  # an agent started anew keeps silent too
     assert [outcome["result"] for outcome in outcomes] == ["invalid"] * len(outcomes), (name, outcomes)
+    assert all(outcome["seconds"] < SECONDS + 8 for outcome in outcomes), "evaluated twice, or for too long"
     (told,) = place.told("commit.refused")
     assert (told["log_level"], told["revision"]) == ("error", revision), name
     assert told["mistakes"] and all(line.startswith(where) for line in told["mistakes"]), (name, told["mistakes"])
