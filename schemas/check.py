@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
+from schemas.desired.forms import VERSION_WORDS
 from schemas.errors import Mark
 from schemas.findings import Findings, nearest
 from schemas.kinds import kind_of
 from schemas.nodes import Entry, Map, Node, Scalar, describe
 from schemas.shape import HOST
+from schemas.versions import is_wanted
 
 PROFILES = ("local", "debian", "uberspace", "slackware")
 """The kinds of host in the language."""
@@ -29,6 +31,21 @@ def check_profile(root: Map, profile: str | None, findings: Findings) -> None:
         )
     elif profile is not None and said != profile:
         findings.add(mark, f"expected {profile}, which this host says it is, found {said}; write {profile}")
+
+
+def check_installed(root: Map, profile: str | None, installed: str | None, findings: Findings) -> None:
+    """Under `local` nobody installs Prosody: what is there must be what is wanted."""
+    prosody = root.entries.get("prosody")
+    if profile != "local" or installed is None or prosody is None or not isinstance(prosody.value, Map):
+        return
+    said = prosody.value.entries.get("version")
+    if said is None or not isinstance(said.value, Scalar) or not isinstance(said.value.value, str):
+        return
+    if said.value.value not in VERSION_WORDS and not is_wanted(installed, said.value.value):
+        mark, found = said.value.mark, describe(said.value)
+        findings.add(
+            mark, f"expected {installed}, which is installed here, found {found}; install it, or write present"
+        )
 
 
 def check_domains(root: Map, findings: Findings) -> None:

@@ -122,6 +122,7 @@ def _spec(
         return (file.removeprefix(f"{path}/") for file in tree if file.startswith(f"{path}/"))
 
     check.check_profile(root, facts.profile, findings)
+    check.check_installed(root, facts.profile, facts.prosody, findings)
     check.check_domains(root, findings)
     check_kinds(root, HOST, findings)
     check_references(root, findings)

@@ -105,6 +105,7 @@ def test_what_is_not_done_yet_is_noted_and_refused() -> None:
     """Each row: a note of `validate`, where nothing is known of the host; on the host a mistake."""
     documents = [read(SHAPE | {"packages": {"apt": SHAPE["packages"]["apt"]}})]
     documents += [read({"profile": profile}) for profile in ("uberspace", "slackware")]
+    documents += [read({"profile": "debian", "prosody": {"version": word}}) for word in ("latest", "absent")]
     documents += [read({**PROSODY, "certificates": {"a.org": {"self_signed": True, "drift": "detect"}}})]
     documents += [
         read({"profile": "debian", "files": {"/x": {"hg": "https://h.example/", "revision": "4dd3b3ec2f1a"}}})
