@@ -192,21 +192,10 @@ def _run(words: Words) -> int:
     return loop.serve(settings, _config_path(words))
 
 
-def _validate(words: Words) -> int:
-    from agent.printable import escape
-    from agent.validate import validate
+def _of_checkout(words: Words) -> int:
+    from agent import checkout
 
-    found = validate(words.directory, words.host)
-    if words.output == "json":
-        from agent.outcome import mistake_json
-
-        _print_json([mistake_json(mistake) for mistake in found.mistakes])
-    else:
-        for mistake in found.mistakes:
-            print(escape(str(mistake)))
-    for note in found.notes:
-        print(escape(f"note: {note}"), file=sys.stderr)
-    return 1 if found.mistakes else 0
+    return checkout.VERBS[words.verb](words)
 
 
 def _kept(words: Words) -> int:
@@ -270,7 +259,8 @@ _VERBS = {
     "run": _run,
     "reconcile": _reconcile,
     "plan": _plan,
-    "validate": _validate,
+    "validate": _of_checkout,
+    "show": _of_checkout,
     "status": _status,
     "drift": _drift,
     "kept": _kept,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import getpass
 import os
 import pwd
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import PurePosixPath
 
@@ -13,22 +15,62 @@ from agent.host import LocalHost
 from agent.lua import LuaJudge
 from agent.reading import Renderer
 from agent.site import PROSODY_USER
-from reconcilers.contract import Prosody, Site
+from agent.validate import Reading
+from reconcilers.candidate import render_trial
+from reconcilers.contract import Prosody, Reader, Site
+from reconcilers.parsed import Parsed, parse
 from reconcilers.profiles import local
+from schemas.desired import HostSpec
+from schemas.errors import Mistake, SpecError, Temporary
 
 _NOWHERE = PurePosixPath("/nonexistent")
+_TOGETHER = 25
+"""Configurations that one Lua process reads: each takes it some milliseconds, and a process has a second or two."""
 
 
-def lua_judge(name: str, renderer: Renderer) -> tuple[LuaJudge | None, str]:
-    """Judges the Lua of this host's document, or why nobody here can."""
+def judge_lua(readings: Sequence[Reading]) -> tuple[list[Mistake], tuple[str, ...]]:
+    """What is wrong with the Lua and the configurations of these hosts, and why nobody here can tell."""
     host = _eyes()
     prosody = local.find_prosody(host)
     if prosody is None:
-        return None, "Lua was not checked, for no Prosody is installed here; the host checks it before its first write"
+        return [], ("Lua was not checked, for no Prosody is installed here; the host checks it before its first write",)
     if os.geteuid() == 0 and not _is_user(PROSODY_USER):
-        return None, f"Lua was not checked, for root runs none of it and there is no user {PROSODY_USER} here"
-    site = _site(name, prosody, renderer)
-    return LuaJudge(host, lambda _: site), ""
+        return [], (f"Lua was not checked, for root runs none of it and there is no user {PROSODY_USER} here",)
+    mistakes: list[Mistake] = []
+    with closing(Renderer()) as renderer:
+        site = partial(_site, prosody=prosody, renderer=renderer)
+        doubtful = _doubtful([reading.spec for reading in readings if reading.spec], host, site)
+        for reading in readings:
+            judge = LuaJudge(host, _always(site(reading.name)))
+            mistakes += judge.fragments(reading.fragments)
+            if reading.spec and reading.name in doubtful:
+                mistakes += judge.document(reading.spec, mistaken={mistake.mark.file for mistake in reading.mistakes})
+    return mistakes, ()
+
+
+def _doubtful(specs: Sequence[HostSpec], host: LocalHost, site: Callable[[str], Site]) -> set[str]:
+    """The hosts that must be judged one by one. What has no Lua of its own is read together, in one process."""
+    names = {spec.name for spec in specs if spec.host.prosody}
+    plain: dict[str, bytes] = {}
+    for spec in specs:
+        prosody = spec.host.prosody
+        if prosody and not prosody.template and not prosody.include:
+            with suppress(SpecError):
+                trial = render_trial(spec, site(spec.name))
+                if trial and not trial.fragments:
+                    plain[spec.name] = trial.text
+    texts = tuple(plain.items())
+    for some in (texts[start : start + _TOGETHER] for start in range(0, len(texts), _TOGETHER)):
+        at = site(some[0][0])
+        assert at.prosody is not None
+        with suppress(Temporary):
+            said = parse(host, at, at.prosody, *(text for _, text in some)).texts
+            names -= {name for (name, _), one in zip(some, said, strict=True) if isinstance(one, Parsed)}
+    return names
+
+
+def _always(site: Site) -> Callable[[Reader], Site]:
+    return lambda _: site
 
 
 def _eyes() -> LocalHost:
@@ -43,7 +85,7 @@ def _eyes() -> LocalHost:
     )
 
 
-def _site(name: str, prosody: Prosody, renderer: Renderer) -> Site:
+def _site(name: str, *, prosody: Prosody, renderer: Renderer) -> Site:
     """As on the host, as far as a trial of its configuration goes."""
     user = PROSODY_USER if os.geteuid() == 0 else None
     return Site(

@@ -229,6 +229,11 @@ def _too_dear(file: str, error: TooDear) -> SpecError:
     return SpecError([Mistake(mark=Mark(file, 1, 1), text=what)])
 
 
+def closed(spec: HostSpec, may_write: Judge, may_read: Judge, may_look_again: ModeJudge) -> tuple[Mistake, ...]:
+    """What a push of this host may not do."""
+    return (*_beyond_the_fence(spec, may_write, may_read), *_out_of_sight(spec, may_look_again))
+
+
 def _beyond_the_fence(spec: HostSpec, may_write: Judge | None, may_read: Judge | None) -> Iterator[Mistake]:
     for path in spec.host.files:
         if may_write and (why := may_write(PurePosixPath(path))):

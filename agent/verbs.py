@@ -61,10 +61,20 @@ _VERBS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
     ),
     "validate": (
         "check a directory of desired state",
-        "Every mistake of every host, one a line as file:line:column. Needs no agent and no settings; fit for a\n"
-        "pre-commit hook.",
-        ("prosodist validate", "prosodist validate ~/xmpp --host chat.example.org"),
+        "Every mistake of every host, one a line as file:line:column; notes go to stderr. Needs no agent and no\n"
+        "settings; fit for a pre-commit hook and for CI. With --config, this host is judged as this host.",
+        (
+            "prosodist validate",
+            "prosodist validate ~/xmpp --host chat.example.org",
+            "prosodist validate -o github             annotations for GitHub's pull requests",
+        ),
         _VALIDATE_CODES,
+    ),
+    "show": (
+        "show what all files of a host come to",
+        "One document that says the same by itself, beside each line the place that said it. Secrets are references.",
+        ("prosodist show chat.example.org", "prosodist show chat.example.org ~/xmpp -o json"),
+        _PLAIN_CODES,
     ),
     "status": (
         "say how things are",
@@ -162,7 +172,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         line, more, examples, codes = _VERBS[verb]
         shown = "\n".join(f"  {example}" for example in examples)
         sub = verbs.add_parser(verb, help=line, description=more, epilog=f"examples:\n{shown}\n\n{codes}")
-        _add_common(sub, config=argparse.SUPPRESS, output=argparse.SUPPRESS)
+        more_forms = ("github",) if verb == "validate" else ()
+        _add_common(sub, *more_forms, config=argparse.SUPPRESS, output=argparse.SUPPRESS)
         _add_own(verb, sub)
     if word is not None and word not in _VERBS:
         parser.error(f"{word}: no such verb; {_nearest(word)}")
@@ -172,10 +183,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return found
 
 
-def _add_common(parser: argparse.ArgumentParser, **defaults: object) -> None:
+def _add_common(parser: argparse.ArgumentParser, *more_forms: str, **defaults: object) -> None:
     parser.add_argument("--config", metavar="FILE", help="the settings", default=defaults["config"])
     parser.add_argument(
-        "-o", "--output", choices=("text", "json"), help="for people or for programs", default=defaults["output"]
+        "-o",
+        "--output",
+        choices=("text", "json", *more_forms),
+        help="for people or for programs",
+        default=defaults["output"],
     )
 
 
@@ -190,6 +205,9 @@ def _add_own(verb: str, sub: argparse.ArgumentParser) -> None:
         case "validate":
             sub.add_argument("directory", metavar="DIR", nargs="?", default=".", help="what holds hosts/; here")
             sub.add_argument("--host", metavar="NAME", help="only this one")
+        case "show":
+            sub.add_argument("host", metavar="HOST", help="as its file is named, without hosts/ and .yaml")
+            sub.add_argument("directory", metavar="DIR", nargs="?", default=".", help="what holds hosts/; here")
         case "kept":
             deeds = sub.add_subparsers(dest="deed", metavar="list|show|restore", required=True)
             for deed in ("list", "show", "restore"):

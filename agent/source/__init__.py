@@ -3,15 +3,22 @@
 source    what is fetched, and what may be taken         mirror    our bare repository, which mends itself
 remote    keys, host keys, and what went wrong in words   bundle    the second copy of what must not be lost
 tree      the files of one revision, or of a directory    local     a repository on the same disk, to watch
-authorities  whom an https repository has to be known to
 """
 
-from agent.source import authorities
+from typing import TYPE_CHECKING, Any
 
-with authorities.unread():
-    import pygit2  # noqa: F401
-
-from agent.source.source import Source
 from agent.source.tree import Tree, directory_tree
 
+if TYPE_CHECKING:
+    from agent.source.source import Source
+
 __all__ = ["Source", "Tree", "directory_tree"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    """`Source` brings pygit2, which those who read a directory can do without."""
+    if name == "Source":
+        from agent.source.source import Source
+
+        return Source
+    raise AttributeError(name)

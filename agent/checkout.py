@@ -1,0 +1,70 @@
+"""The verbs that are about a checkout of desired state, on the host or on a laptop: they need no agent."""
+
+# ruff: noqa: T201 (printing is what this file is for)
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.printable import escape
+from schemas.desired import HostSpec
+from schemas.errors import Mistake
+from schemas.load import Facts
+
+if TYPE_CHECKING:
+    from agent.words import Words
+
+
+def _validate(words: Words) -> int:
+    from agent.validate import Level, validate
+
+    facts, judge = _this_host(words)
+    findings = validate(words.directory, words.host, facts, judge)
+    if words.output == "json":
+        _print_json([finding.to_json() for finding in findings])
+    elif words.output == "github":
+        print("".join(f"{finding.to_github(words.directory)}\n" for finding in findings), end="")
+    else:
+        for finding in findings:
+            if finding.level is Level.ERROR:
+                print(escape(finding.message))
+            else:
+                print(escape(f"note: {finding.message}"), file=sys.stderr)
+    return int(any(finding.level is Level.ERROR for finding in findings))
+
+
+def _show(words: Words) -> int:
+    from agent.show import show, show_json
+
+    facts = _this_host(words)[0].get(words.host, Facts())
+    if words.output == "json":
+        _print_json(show_json(words.directory, words.host, facts))
+    else:
+        print(show(words.directory, words.host, facts), end="")
+    return 0
+
+
+def _this_host(words: Words) -> tuple[Mapping[str, Facts], Callable[[HostSpec], Iterable[Mistake]] | None]:
+    """What this machine is and allows, when the settings are named; else it is taken for a laptop."""
+    if words.config is None:
+        return {}, None
+    from agent import site
+    from agent.reading import closed
+    from agent.settings import load_settings
+
+    settings = load_settings(words.config)
+    place = site.Place(settings, Path(os.path.abspath(words.config)), b"")
+    facts = {settings.host: site.facts(settings)}
+    return facts, lambda spec: closed(spec, place.may_write, place.may_read, place.may_look_again)
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=2))
+
+
+VERBS: Mapping[str, Callable[[Words], int]] = {"validate": _validate, "show": _show}
