@@ -55,6 +55,8 @@ class Combiner:
             elif run and _key_by_key(run[-1], shape) and _key_by_key(layer, shape):
                 run.append(layer)
             else:
+                if run and isinstance(layer, Map) and not isinstance(run[-1], Map) and not _is_free(shape):
+                    self.findings.add(run[-1].mark, f"expected a map, found {describe(run[-1])}; write key: value")
                 run = [layer]
         if not run:
             return None
@@ -280,16 +282,21 @@ def _gather(run: Sequence[Map]) -> dict[Key, list[Entry]]:
     return gathered
 
 
+def _is_free(shape: Shape) -> bool:
+    """Whether a place holds plain data, which may be of any form."""
+    return not shape.of and shape.things is None
+
+
 def _key_by_key(node: Node, shape: Shape) -> bool:
     """Whether this is a map whose keys are looked at one by one, and no value in the form of a map."""
     if not isinstance(node, Map):
         return False
-    return shape.model is not None or shape.things is not None or not is_marked(node.entries)
+    return not _is_free(shape) or not is_marked(node.entries)
 
 
 def _is_edit(layer: Map, run: Sequence[Node], shape: Shape) -> bool:
     """`{add, remove}`. A table of Prosody's that happens to have such keys holds no lists under them."""
-    if shape.model is not None or shape.things is not None or not layer.entries:
+    if not _is_free(shape) or not layer.entries:
         return False
     if not layer.entries.keys() <= {"add", "remove"}:
         return False

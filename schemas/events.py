@@ -108,7 +108,10 @@ class _Builder:
         if self.broken and self._last is not None:
             self._findings.doubt(self._last)
         while self._open:  # what was begun before the file broke off still holds its mistakes and its `extends`
-            self._place(self._open.pop().close())
+            node = self._open.pop().close()
+            if isinstance(node, List):
+                self._findings.doubt(node.mark)
+            self._place(node)
         self._refuse_tabs()
 
     def _take(self, event: Event) -> bool:

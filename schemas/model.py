@@ -166,7 +166,7 @@ def _locate(loc: tuple[Key, ...], root: Node, shape: Shape) -> tuple[Mark, Node,
     Union tags lead nowhere in the document and are stepped over; `[key]` means the key itself.
     """
     mark, node, last, around = root.mark, root, "", shape
-    for step, more in zip(loc, (*loc[1:], None), strict=True):
+    for step, more in zip(loc, (*loc[1:], None), strict=False):  # an empty way is the root itself
         if isinstance(node, Map) and step in node.entries:
             around, shape, last = shape, shape.below(step), str(step)
             key_mark, node = node.entries[step]

@@ -1,0 +1,124 @@
+"""What must hold of the loader, whatever a repository says."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import pickle
+import random
+import re
+import time
+from typing import Any
+
+import yaml
+from mutate import mutated
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError as RuamelError
+from seeds import Files
+
+from schemas.decoding import decode
+from schemas.desired import HostSpec
+from schemas.errors import Mistake, SpecError
+from schemas.events import parse
+from schemas.findings import Findings
+from schemas.load import Blob, Facts, load
+from schemas.nodes import List, Map, Node, Scalar
+
+SECONDS = 1.5
+"""Of CPU, for a document of a few pages."""
+HERE = Facts(fqdn="a", home="/home/u", user="u")
+
+
+def try_loader(seed: int) -> None:
+    """One repository. Raises AssertionError, or whatever the loader lets through."""
+    chance = random.Random(seed)
+    files = mutated(chance)
+    facts = chance.choice((HERE, Facts()))
+    begun = time.process_time()
+    found = outcome(files, facts)
+    assert time.process_time() - begun < SECONDS, "it takes too long"
+    if isinstance(found, SpecError):
+        assert found.mistakes
+        for mistake in found.mistakes:
+            check_mistake(mistake, files)
+        assert str(found) == str(outcome(files, facts)), "not the same mistakes twice"
+        return
+    assert pickle.loads(pickle.dumps(found)) == found
+    for path, data in files.items():
+        if path.endswith(".yaml") and path in found.documents:
+            check_readers(path, data, slowly=chance.random() < 0.1)
+    check_order(files, facts, found, chance)
+
+
+def outcome(files: Files, facts: Facts) -> HostSpec | SpecError:
+    """What the loader says."""
+    try:
+        return load({path: Blob(data) for path, data in files.items()}, "a", facts)
+    except SpecError as error:
+        return error
+
+
+def check_mistake(mistake: Mistake, files: Files) -> None:
+    """It stands where there is something, and reads as one line."""
+    text = str(mistake)
+    assert mistake.text and len(text) < 3000, text
+    assert text.isprintable(), ascii(text)
+    mark = mistake.mark
+    if mark.line:
+        decoded = files[mark.file].decode("utf-8-sig", "replace")
+        lines = re.split(r"\r\n|\n|\r", decoded)
+        assert mark.line <= len(lines) + 1, text
+        around = lines[mark.line - 1] if mark.line <= len(lines) else ""
+        assert mark.column <= len(around) + 1, text
+
+
+def check_readers(path: str, data: bytes, *, slowly: bool) -> None:
+    """PyYAML and ruamel.yaml read what we read."""
+    findings = Findings()
+    root = parse(path, data, findings)
+    text = decode(path, data, findings)
+    assert root is not None and text is not None and not findings
+    ours = typed(plain(root))
+    with contextlib.suppress(yaml.YAMLError):
+        assert typed(yaml.safe_load(text)) == ours, "PyYAML reads it differently"
+    if slowly:
+        with contextlib.suppress(RuamelError):
+            assert typed(YAML(typ="safe", pure=True).load(io.StringIO(text))) == ours, "ruamel reads it differently"
+
+
+def check_order(files: Files, facts: Facts, found: HostSpec, chance: random.Random) -> None:
+    """The order of keys means nothing."""
+    turned = dict(files)
+    for path in found.documents:
+        document = shuffled(yaml.safe_load(files[path].decode("utf-8-sig")), chance)
+        turned[path] = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=10**6).encode()
+    again = outcome(turned, facts)
+    assert isinstance(again, HostSpec), f"with its keys in another order it is refused: {again}"
+    assert again.digest == found.digest, "with its keys in another order it is another"
+
+
+def plain(node: Node) -> Any:
+    match node:
+        case Scalar(value=value):
+            return value
+        case List(items=items):
+            return [plain(item) for item in items]
+        case Map(entries=entries):
+            return {key: plain(entry.value) for key, entry in entries.items()}
+
+
+def typed(value: Any) -> Any:
+    """So that 1, 1.0 and true are three."""
+    if isinstance(value, dict):
+        return {(type(k).__name__, k): typed(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [typed(v) for v in value]
+    return (type(value).__name__, value)
+
+
+def shuffled(value: Any, chance: random.Random) -> Any:
+    if isinstance(value, dict):
+        items = [(key, shuffled(inner, chance)) for key, inner in value.items()]
+        chance.shuffle(items)
+        return dict(items)
+    return [shuffled(item, chance) for item in value] if isinstance(value, list) else value
