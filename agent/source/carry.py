@@ -32,8 +32,11 @@ def carry(
 ) -> None:
     """Copy what the tip reaches and the mirror lacks, all or nothing.
 
-    Raises TooLarge for a file of over `largest` bytes, OSError and what pygit2 raises.
+    Raises TooLarge for a file of over `largest` bytes, SourceRefused for a tip that is no commit, OSError and what
+    pygit2 raises.
     """
+    if tip in mirror and not isinstance(mirror[tip], pygit2.Commit):
+        raise no_commit(str(tip))
     objects = os.path.join(_common_directory(source), "objects")
     seen: set[pygit2.Oid] = set()
     waiting, blobs = [tip], set[pygit2.Oid]()
@@ -46,12 +49,14 @@ def carry(
         match source[id_]:
             case pygit2.Commit() as commit:
                 waiting += [*commit.parent_ids, commit.tree_id]
-            case pygit2.Tree() as tree:
+            case pygit2.Tree() as tree if id_ != tip:
                 for entry in tree:
                     if entry.filemode == FileMode.TREE:
                         waiting.append(entry.id)
                     elif entry.filemode != FileMode.COMMIT:
                         blobs.add(entry.id)
+            case _:
+                raise no_commit(str(tip))
     builder = pygit2.PackBuilder(source)
     for id_ in seen:
         builder.add(id_)
@@ -61,6 +66,11 @@ def carry(
             builder.add(id_)
     if len(builder):
         builder.write(os.path.join(mirror.path, "objects", "pack"))
+
+
+def no_commit(tip: str) -> SourceRefused:
+    """A branch may name anything, though git itself lets it name nothing but commits."""
+    return SourceRefused(f"object {tip}: the branch names it, and it is no commit", remedy="push a commit")
 
 
 def _common_directory(repository: pygit2.Repository) -> str:

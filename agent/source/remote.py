@@ -13,6 +13,7 @@ from pygit2.enums import CredentialType
 
 from agent.address import Address, Transport
 from agent.settings import check_key_file
+from agent.source.carry import no_commit
 from agent.source.mirror import MirrorDamaged
 from schemas.errors import AgentError, SettingsError, SourceRefused, Temporary
 from schemas.secret import Secret
@@ -56,11 +57,19 @@ class Errand:
             if tip is None or self.is_here(tip):
                 return Offered(tip, not offered)
             remote.fetch([f"+refs/heads/{self.branch}:{self.ref}"], callbacks=self.credentials, proxy=proxy)
-            return Offered(str(self.repository.references[self.ref].target), is_empty=False)
-        except MirrorDamaged:
+            return self._fetched()
+        except (MirrorDamaged, SourceRefused):
             raise
         except Exception as error:  # what libgit2 raises, and what it carries out of our callbacks
             raise explain(self.address, error, secrets=self.secrets) from None
+
+    def _fetched(self) -> Offered:
+        """What our ref names now. Raises SourceRefused when it is no commit, and nothing names that any more."""
+        tip = str(self.repository.references[self.ref].target)
+        if not isinstance(self.repository[tip], pygit2.Commit):
+            self.repository.references.delete(self.ref)
+            raise no_commit(tip)
+        return Offered(tip, is_empty=False)
 
 
 class Credentials(pygit2.RemoteCallbacks):

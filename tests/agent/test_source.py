@@ -164,6 +164,21 @@ class TestTrouble:
             source.fetch()
         assert source.tree(tip)["files/motd"].data == b"Hello\n"
 
+    @pytest.mark.parametrize("what", ["tag", "tree"])
+    def test_a_branch_that_names_no_commit(self, repository: GitRepository, source: Source, what: str) -> None:
+        """Refused, and nothing is mended for it: the mirror is whole. Put right, it is followed again."""
+        tip = source.fetch()
+        git(repository.work, "-c", "user.name=a", "-c", "user.email=a@b", "tag", "-a", "-m", "x", "note")
+        git(repository.work, "push", "-q", "origin", "note")
+        other = git(repository.work, "rev-parse", {"tag": "note", "tree": "HEAD^{tree}"}[what])
+        (repository.bare / "refs/heads/main").write_text(f"{other}\n")
+        for _ in range(2):
+            with pytest.raises(SourceRefused, match=f"{other}.*no commit"):
+                source.fetch()
+        assert source.take_notices() == ()
+        (repository.bare / "refs/heads/main").write_text(f"{tip}\n")
+        assert source.fetch() == tip
+
     def test_an_empty_repository(self, git_repo: MakeRepository, home: Path) -> None:
         """It says that it is empty."""
         source = Source(repository=str(git_repo().bare), branch="main", state_dir=home / "s")

@@ -69,6 +69,21 @@ def test_ssh(repository: GitRepository, home: Path, sshd: Sshd) -> None:
     assert source.tree(tip)["hosts/a.yaml"].data == b"# new\n"
 
 
+def test_ssh_to_a_branch_that_names_no_commit(repository: GitRepository, home: Path, sshd: Sshd) -> None:
+    """Refused, and forgotten: what was fetched before is whole."""
+    source = ssh_source(repository, home, sshd)
+    tip = source.fetch()
+    repository._git("-c", "user.name=a", "-c", "user.email=a@b", "tag", "-a", "-m", "x", "note")
+    repository._git("push", "-q", "origin", "note")
+    other = repository._git("rev-parse", "note")
+    (repository.bare / "refs/heads/main").write_text(f"{other}\n")
+    for _ in range(2):
+        with pytest.raises(SourceRefused, match=f"{other}.*no commit"):
+            source.fetch()
+    assert source.take_notices() == ()
+    assert source.tree(tip)["hosts/a.yaml"].data == b"profile: local\n"
+
+
 def test_ssh_believes_known_hosts_alone(repository: GitRepository, home: Path, sshd: Sshd) -> None:
     """Another key, no key and no file are each refused before anything of ours is shown."""
     other = make_key(home / "other")
