@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from agent.source import Source, Tree
 from agent.state import Anchor, State
@@ -25,6 +26,13 @@ class Target:
     revision: str
 
 
+class Read(Protocol):
+    """Reads a revision's tree; `accepted`: it was accepted before."""
+
+    def __call__(self, tree: Tree, *, accepted: bool) -> HostSpec:
+        """Raises SpecError."""
+
+
 class Choice:
     """Asks the source, loads what it offers, and remembers what was accepted."""
 
@@ -33,7 +41,7 @@ class Choice:
         state: State,
         source: Source,
         anchor: Anchor,
-        read: Callable[[Tree], HostSpec],
+        read: Read,
         telling: Telling,
     ) -> None:
         self._state, self._source, self._anchor, self._read, self._telling = state, source, anchor, read, telling
@@ -149,12 +157,12 @@ class Choice:
             raise self._mistaken[1]  # a commit that takes ten seconds to be refused costs them once
         spec = self._specs.get(revision)
         if spec is None:
+            marks = self._state.marks()
             try:
-                spec = self._read(self._source.tree(revision))
+                spec = self._read(self._source.tree(revision), accepted=revision in (marks.accepted, marks.good))
             except SpecError as error:
                 self._mistaken = revision, error
                 raise
-            marks = self._state.marks()
             kept = {revision, marks.good, marks.accepted}
             self._specs = {r: s for r, s in self._specs.items() if r in kept} | {revision: spec}
         return spec

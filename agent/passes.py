@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from agent import drifts
-from agent.choice import Choice, Target
+from agent.choice import Choice, Read, Target
 from agent.converge import Converged, House, Interrupted, PassFailed, converge, observe, recollect
 from agent.events import LOG
 from agent.outcome import Outcome, Result
-from agent.source import Source, Tree
+from agent.source import Source
 from agent.state import Anchor, StateUnusable
 from agent.telling import Telling
 from agent.trace import Proof
-from schemas.desired import HostSpec
 from schemas.errors import AgentError, SourceRefused, SpecError, Stalled, Temporary
 from schemas.plan import Change, Instant, PathChanges, Plan, Wait
 from schemas.record import Record
@@ -44,7 +42,7 @@ class Passes:
         house: House,
         source: Source,
         anchor: Anchor,
-        read: Callable[[Tree], HostSpec],
+        read: Read,
     ) -> None:
         self._house, self._source = house, source
         self._telling = Telling(house.state, house.events, house.clock)

@@ -65,15 +65,19 @@ class Reader:
     _passed: frozenset[bytes] = frozenset()
     """The trials of templates that passed in the last reading, and need not be made again."""
 
-    def read(self, tree: SourceTree) -> HostSpec:
-        """Raises SpecError with every mistake."""
+    def read(self, tree: SourceTree, *, accepted: bool = False) -> HostSpec:
+        """Raises SpecError with every mistake.
+
+        Of a revision that was accepted before, a secret that this host cannot open any more is none: its key was
+        lost, and what needs the secret waits for it, while the rest goes on being enforced.
+        """
         spec = self._read_again(tree)
         mistakes: list[Mistake] = []
         if spec is None:
             spec, mistakes = self._read_anew(tree)
         mistakes += _beyond_the_fence(spec, self.may_write, self.may_read)
         mistakes += _out_of_sight(spec, self.may_look_again)
-        mistakes += self.unopened(spec) if self.unopened else ()
+        mistakes += self.unopened(spec) if self.unopened and not accepted else ()
         if mistakes:
             raise SpecError([*mistakes, *self._in_lua(spec, mistakes)])
         files = {path: tree.entry(path) for path in spec.documents | spec.sources.keys()}

@@ -56,7 +56,7 @@ class Place:
         self._fqdn = settings.host
         self._home = PurePosixPath(settings.home)
         self._key = digest_key
-        self._age_key = PurePosixPath(settings.age_key)
+        self._age_key = PurePosixPath(os.path.realpath(settings.age_key))  # a look follows no link
         self._user = _prosody_user(settings.home)
         own = tuple(_closed(settings, config))
         self._fence = Fence(open=(self._home,), closed=own)

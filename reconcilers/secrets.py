@@ -59,8 +59,9 @@ def _walk(value: object, way: _Way) -> Iterator[tuple[_Way, SecretRef]]:
         case HostFile() | Generated() | Age():
             yield way, value
         case Model():
-            for name in type(value).model_fields:  # an option stands right below its scope
-                yield from _walk(getattr(value, name), way if name == "options" else (*way, name))
+            for name in type(value).model_fields:
+                if name in value.model_fields_set:  # an option stands right below its scope
+                    yield from _walk(getattr(value, name), way if name == "options" else (*way, name))
         case Mapping():
             for key, item in value.items():
                 yield from _walk(item, (*way, key))

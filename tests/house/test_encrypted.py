@@ -114,6 +114,33 @@ def test_a_key_that_goes_away_takes_nothing_with_it(living: Place) -> None:
         assert engine.answer("reconcile", {}, print)["waits"] == []
 
 
+def test_a_lost_key_ends_no_enforcement(living: Place) -> None:
+    """A new key opens nothing of what was accepted: that waits, the rest is enforced, and Prosody goes on."""
+    more = "  <home>/own: {content: {age: secrets/own.age}}\n"
+    options = "prosody:\n  turn_external_secret: {age: secrets/own.age}\n"
+    document = DOCUMENT.replace("prosody:\n", options) + more
+    accepted = living.push({"secrets/own.age": seal(TOLD, recipient(living))}, document=document)
+    assert living.reconcile()["failures"] == []
+    prosody = living.prosody()
+    (living.root / "etc/age.key").unlink()
+    (living.home / "motd").unlink()
+    outcome = living.reconcile()
+    assert (outcome["revision"], outcome["mistakes"], outcome["failures"]) == (accepted, [], [])
+    assert "secrets/own.age is not encrypted to this key" in str(outcome["waits"])
+    assert (living.home / "motd").exists()
+    assert (living.home / "own").read_text() == TOLD
+    assert living.prosody() == prosody
+    assert TOLD in living.prosody_config.read_text()
+
+    living.push(
+        {"secrets/other.age": seal(TOLD, recipient(living))}, document=document + "  <home>/new: {content: x}\n"
+    )
+    assert living.reconcile()["result"] == "invalid"
+    living.push({"secrets/own.age": seal("another", recipient(living))})
+    assert living.reconcile()["result"] == "changed"
+    assert (living.home / "own").read_text() == "another"
+
+
 def test_a_laptop_without_the_key_checks_what_it_can(living: Place) -> None:
     """`validate` takes what is encrypted to others, and tells a file that is missing or no age file."""
     checkout = living.repository.work
