@@ -43,13 +43,13 @@ class Limits:
     """
 
     cpu: int = 10
-    memory: int = 2**30
+    memory: int = 320 * 2**20
     file_size: int = 0
     processes: int = 0
 
 
 QUERY = Limits()
-"""For a program that only looks."""
+"""For a program that only looks: what a commit may cost, 256 MB, beside the program itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

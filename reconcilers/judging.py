@@ -79,10 +79,17 @@ def explain(main: MainFile, refusal: Refusal, spec: HostSpec) -> Mistake:
     """Lua's word about a line of the candidate, at the place that said it, its secrets masked."""
     found = culprit(spec, refusal.text)
     mark, text = (found[0].place(found[1]), found[2]) if found else (main.origin(refusal.line), refusal.text)
-    mark = mark or not_loaded(spec, refusal.text)
+    placeless = not refusal.is_answer or text == "not enough memory"
+    mark = mark or not_loaded(spec, refusal.text) or (_only_lua(main) if placeless else None)
     for secret in main.secrets:
         text = text.replace(secret.reveal().decode(errors="replace"), "***")
     return Mistake(mark=mark or _file(spec), subject="prosody", text=f"Prosody would not load this: {text}; correct it")
+
+
+def _only_lua(main: MainFile) -> Mark | None:
+    """The one place that can be to blame for a reading that gives no answer; None where there are several, or none."""
+    places = {fragment.origin for fragment in main.fragments}
+    return places.pop() if len(places) == 1 else None
 
 
 def _line(main: MainFile, refusal: Refusal, spec: HostSpec) -> int:

@@ -96,19 +96,19 @@ DEAR: dict[str, tuple[str, Broken]] = {
         },
     ),
     "Lua that never ends": (
-        "hosts",
+        f"{NAME}:3:8: prosody: ",
         {NAME: DOCUMENT.replace("prosody:\n", 'prosody:\n  lua: "while true do end"\n')},
     ),
     "Lua that waits for ever": (
-        "hosts",
+        f"{NAME}:3:8: prosody: ",
         {NAME: DOCUMENT.replace("prosody:\n", "prosody:\n  lua: 'require \"socket\".sleep(1e6)'\n")},
     ),
     "Lua that prints without end": (
-        "hosts",
+        f"{NAME}:3:8: prosody: ",
         {NAME: DOCUMENT.replace("prosody:\n", "prosody:\n  lua: 'while true do print((\"x\"):rep(1e5)) end'\n")},
     ),
     "Lua that eats memory": (
-        "hosts",
+        f"{NAME}:3:8: prosody: ",
         {NAME: DOCUMENT.replace("prosody:\n", "prosody:\n  lua: 'local t = {} while true do t[#t + 1] = {} end'\n")},
     ),
 }
