@@ -49,6 +49,13 @@ def _show(words: Words) -> int:
     return 0
 
 
+def _schema(words: Words) -> int:
+    from schemas.editor import editor_schema
+
+    _print_json(editor_schema())
+    return 0
+
+
 def _this_host(words: Words) -> tuple[Mapping[str, Facts], Callable[[HostSpec], Iterable[Mistake]] | None]:
     """What this machine is and allows, when the settings are named; else it is taken for a laptop."""
     if words.config is None:
@@ -67,4 +74,4 @@ def _print_json(value: object) -> None:
     print(json.dumps(value, indent=2))
 
 
-VERBS: Mapping[str, Callable[[Words], int]] = {"validate": _validate, "show": _show}
+VERBS: Mapping[str, Callable[[Words], int]] = {"validate": _validate, "show": _show, "schema": _schema}

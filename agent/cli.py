@@ -261,6 +261,7 @@ _VERBS = {
     "plan": _plan,
     "validate": _of_checkout,
     "show": _of_checkout,
+    "schema": _of_checkout,
     "status": _status,
     "drift": _drift,
     "kept": _kept,

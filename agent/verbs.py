@@ -76,6 +76,13 @@ _VERBS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
         ("prosodist show chat.example.org", "prosodist show chat.example.org ~/xmpp -o json"),
         _PLAIN_CODES,
     ),
+    "schema": (
+        "print the JSON Schema of desired state, for editors",
+        "Editors complete, explain and check by it. What speaks to yaml-language-server finds it by the first line of\n"
+        "a file:  # yaml-language-server: $schema=../schema.json",
+        ("prosodist schema > schema.json",),
+        "exit codes:\n  0",
+    ),
     "status": (
         "say how things are",
         "Revisions, whether the host is in sync and well, and what stands in the way.",

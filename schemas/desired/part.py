@@ -19,11 +19,11 @@ class Part:
     """Annotates a field whose type is a name in a module of `schemas.desired`: `Part("accounts.Accounts")`."""
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self.name = name
 
     @cached_property
     def _adapter(self) -> TypeAdapter[Any]:
-        return TypeAdapter(named(self._name))
+        return TypeAdapter(named(self.name))
 
     def _validate(self, value: object) -> object:
         return self._adapter.validate_python(value)  # pydantic puts the place of the part before those inside it
