@@ -46,10 +46,10 @@ def encrypt(place: Path) -> int:
     """stdin, encrypted for everybody in the checkout around `place`, to stdout: armored, so fit for any terminal."""
     _leave_no_core()
     recipients = _recipients(place)
-    if sys.stdin.isatty():
+    if sys.stdin is not None and sys.stdin.isatty():
         data = getpass.getpass("the secret, which is not shown: ").encode()
     else:
-        data = sys.stdin.buffer.read(LARGEST + 1)
+        data = _stdin()
     _print(_sealed("stdin", data, recipients, armored=True))
     return 0
 
@@ -57,7 +57,7 @@ def encrypt(place: Path) -> int:
 def decrypt(file: Path | None, key: Path) -> int:
     """An age file, or stdin, opened with this key, to stdout."""
     _leave_no_core()
-    sealed = sys.stdin.buffer.read(LARGEST + 1) if file is None else file.read_bytes()
+    sealed = _stdin() if file is None else file.read_bytes()
     _print(_opened(str(file or "stdin"), sealed, key))
     return 0
 
@@ -80,6 +80,11 @@ def edit(file: Path, key: Path) -> int:
     editing.put_back(file, sealed)
     _say(f"{file}: encrypted for all {len(recipients)} in {FILE}")
     return 0
+
+
+def _stdin() -> bytes:
+    """What is piped in: no more of it than can be used. Nothing where stdin is closed."""
+    return b"" if sys.stdin is None else sys.stdin.buffer.read(LARGEST + 1)
 
 
 def _recipients(place: Path) -> tuple[Recipient, ...]:

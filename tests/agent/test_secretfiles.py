@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import re
 import shutil
 import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pyrage
@@ -158,6 +161,30 @@ def test_everybody_in_the_checkout_opens_what_is_encrypted(desk: Desk) -> None:
     printed, said = desk.run("decrypt", str(desk.file), code=1)
     assert printed == b""
     assert f"{desk.file}: is not encrypted to this key; add {stranger.decode().strip()} to secrets/.recipients" in said
+
+
+def test_at_a_terminal_a_secret_is_typed_unseen(desk: Desk) -> None:
+    """Asked for, and not echoed; what goes to stdout is the age file alone."""
+    argv = [sys.executable, "-m", "agent", "secret", "encrypt", "--config", str(desk.settings)]
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.dup2(os.open(desk.file, os.O_WRONLY | os.O_CREAT), 1)
+        os.chdir(desk.checkout)
+        os.execve(sys.executable, argv, environment)
+    shown = b""
+    while b"not shown" not in shown:
+        shown += os.read(terminal, 1000)
+    time.sleep(0.2)  # until the echo is off
+    os.write(terminal, SECRET.encode() + b"\n")
+    with contextlib.suppress(OSError):  # how a terminal says that nobody is there any more
+        while chunk := os.read(terminal, 1000):
+            shown += chunk
+    assert os.waitpid(pid, 0)[1] == 0
+    os.close(terminal)
+    assert SECRET.encode() not in shown
+    assert desk.run("decrypt", str(desk.file))[0] == SECRET.encode()
+    assert "nothing in it" in desk.run("encrypt", code=1)[1]
 
 
 @pytest.mark.parametrize(
