@@ -267,6 +267,7 @@ _IN_OUR_WORDS = {
     "did not find expected ',' or '}'": "the map in { } is not closed here; write , or }",
     "could not find expected ':'": "this line is no key: value; write the colon, or quote the text",
     "found unexpected end of stream": "the file ends inside a quoted text; close the quotes",
+    "did not find expected <document start>": "the document has ended above, and one file holds one; take its ... out",
     "did not find expected node content": "a value was expected here; quote what begins with , ] or }",
     "found character that cannot start any token": "a text cannot begin with this character; quote it",
     "found unknown escape character": "this escape is not known in double quotes; write \\\\ for a backslash",

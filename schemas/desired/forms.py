@@ -36,10 +36,9 @@ def form(pattern: str, expected: str, instead: str) -> BeforeValidator:
     """A text that a pattern takes whole."""
 
     def check(value: object) -> str:
-        text = check_text(value)
-        if not re.fullmatch(pattern, text):  # compiled when it is first met, and kept by re
-            raise refuse(f"expected {expected}, found {found(text)}; write {instead}")
-        return text
+        if not re.fullmatch(pattern, str(value)):  # compiled when it is first met, and kept by re
+            raise refuse(f"expected {expected}, found {found(value)}; write {instead}")
+        return check_text(value)
 
     return BeforeValidator(check)
 
