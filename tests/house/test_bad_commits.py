@@ -114,6 +114,7 @@ DEAR: dict[str, tuple[str, Broken]] = {
 }
 
 
+@pytest.mark.timeout(300)  # some forty commits, each refused three times
 def test_bad_commits_change_no_byte_and_are_told_once(living: Place) -> None:
     """Each mistake is told once, at error, with its place; later polls are silent and the host stays as it was."""
     kinds = {**LOADED, **{name: ("hosts", _with_lua(line)) for name, line in STAGED.items()}}
