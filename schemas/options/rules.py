@@ -69,8 +69,6 @@ class _Checker:
             return
         found = {line: row for line, row in rows.items() if row is not None and not row.gone}
         others = [row for line in self._lines if (row := known_to_modules(line).option(name)) is not None]
-        if not found and others:
-            return
         if len(found) < len(rows) and not others:
             self._lacking(name, entry, found, next((row for row in rows.values() if row is not None), None))
             return

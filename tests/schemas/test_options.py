@@ -41,6 +41,17 @@ MISTAKES = {
         "Allow-Registration: true",
         "4:3: prosody.Allow-Registration: unknown option; write allow_registration",
     ),
+    "an option with hyphens alone": (
+        "13.0",
+        "http-file-share-size-limit: 1",
+        "4:3: prosody.http-file-share-size-limit: unknown option; write http_file_share_size_limit",
+    ),
+    "a number for a choice": (
+        "13.0",
+        "restrict_room_creation: 1",
+        "4:27: prosody.restrict_room_creation: expected false, true, local, found the number 1; "
+        "write false, say, which is its default",
+    ),
     "an option of a module of prosody-modules, misspelled": (
         "13.0",
         "turncredential_secret: x",
@@ -185,6 +196,12 @@ NOTES = {
         "6:3: prosody.dinner_time: Prosody 13.0 reads no such option; "
         "a module that is not known here may, else take it out",
     ),
+    "an option of a host that enables no module yet": (
+        "13.0",
+        "dinner_time: 19",
+        "4:3: prosody.dinner_time: Prosody 13.0 reads no such option; "
+        "a module that is not known here may, else take it out",
+    ),
     "an option beside Lua that may enable anything": (
         "13.0",
         "modules_enabled: [roster]\nlua: x = 1\ndinner_time: 19",
@@ -234,6 +251,9 @@ def test_what_is_only_doubtful_is_a_note(version: str, text: str, note: str) -> 
         "restrict_room_creation: true",
         "admins: {1: a@x.test, 2: b@x.test}",
         "component_ports: [5347]",
+        "data_path: [/a]",
+        "sql: what mod_auth_sql may understand",
+        "modules_enabled: [roster]\nonions_tor_all: true",
         "https_certificate: /x.crt",
         "storage: {archive: sql}",
         "storage: internal",
@@ -247,6 +267,20 @@ def test_what_is_only_doubtful_is_a_note(version: str, text: str, note: str) -> 
 def test_what_prosody_understands_is_not_told(text: str) -> None:
     """The leniency of its own getters: a scalar for a list of one, texts for numbers; marked values are not judged."""
     assert told(text) == ([], [])
+
+
+def test_a_word_of_ours_in_the_wrong_place_is_told_once() -> None:
+    """As what it is, and not as an option as well."""
+    mistakes, _ = told("modules_enabled: [roster]\nmodule: muc")
+    assert len(mistakes) == 1
+    assert "does not belong here" in mistakes[0]
+
+
+def test_a_provider_that_is_not_prosodys_may_read_anything() -> None:
+    """A module is also enabled by the options that name one."""
+    mistakes, notes = told("modules_enabled: [roster]\nauthentication: own\ndinner_time: 19")
+    assert mistakes == []
+    assert [note[:4] for note in notes] == ["5:19", "6:3:"]
 
 
 def test_a_mistake_in_a_body_is_told_once_however_many_hosts_extend_it() -> None:
@@ -308,7 +342,7 @@ def test_slips_are_counted(one: str, other: str, count: int) -> None:
     assert slips(one, other) == slips(other, one) == count
 
 
-@pytest.mark.parametrize("name", ["dinner_time", "foo", "logs_of_mine", "sqlx_driver"])
+@pytest.mark.parametrize("name", ["dinner_time", "foo", "debugxy", "logs_of_mine", "sqlx_driver"])
 def test_what_is_like_nothing_is_no_slip(name: str) -> None:
     """A module's own option is not taken for one of Prosody's."""
     assert meant(name, ("0.12", "13.0")) == ""
