@@ -16,6 +16,7 @@ from schemas.desired.part import named
 
 MARKED = ("host_file", "generated", "lua", "age", "read")
 """A map with one of these keys is one value: it replaces and is replaced whole."""
+_MARKS = frozenset(MARKED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,4 +277,4 @@ ELSEWHERE = (
 
 def is_marked(entries: Mapping[str | int, object]) -> bool:
     """Whether a map of plain data is one value: a secret, or Lua."""
-    return any(key in entries for key in MARKED)
+    return not _MARKS.isdisjoint(entries)

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError as RuamelError
 
+from schemas.combine import Combiner
 from schemas.errors import Mark, SpecError
 from schemas.events import parse
 from schemas.findings import Findings
 from schemas.load import Blob, Facts, load
-from schemas.nodes import List, Map, Node, Scalar
+from schemas.nodes import List, Map, Node, Scalar, plain_data
+from schemas.shape import HOST
 
 quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -168,6 +170,50 @@ def test_null_forgets_only_what_was_there(scope: dict[str, Any], draw: st.DataOb
 def test_a_layer_over_itself_changes_nothing(far: dict[str, Any], near: dict[str, Any]) -> None:
     """Said twice is said once."""
     assert load_options(far, near, near).host == load_options(far, near).host
+
+
+# Where a layer says of a place whether it is a map, all do: a text between two maps forgets the first of them.
+plain_layers = st.fixed_dictionaries(
+    {},
+    optional={
+        "leaf_one": safe_leaves | st.lists(safe_leaves, max_size=2),
+        "leaf_two": st.just({"lua": "60 * 5"}) | safe_leaves,
+        "map_one": st.dictionaries(keys, safe_leaves, max_size=3),
+        "map_two": st.dictionaries(keys, st.dictionaries(keys, safe_leaves, max_size=2), max_size=2),
+    },
+)
+file_layers = st.dictionaries(
+    st.sampled_from(["/a", "/b"]),
+    st.fixed_dictionaries(
+        {}, optional={"content": safe_leaves, "source": safe_leaves, "template": safe_leaves, "mode": safe_leaves}
+    ).map(lambda file: {k: v for k, v in file.items() if k == "mode" or k == next(iter(file))}),
+)
+
+
+def node_of(value: Any) -> Node:
+    findings = Findings()
+    root = parse("f", yaml.safe_dump({"top": value}).encode(), findings)
+    assert root is not None and not findings
+    return root.entries["top"].value
+
+
+@quick
+@given(st.tuples(plain_layers, plain_layers, plain_layers) | st.tuples(file_layers, file_layers, file_layers))
+def test_combining_is_associative(layers: tuple[Any, Any, Any]) -> None:
+    """Key by key, for values and for kinds: two files become one without a difference to what comes before or after."""
+    shape = HOST.below("files") if any("/" in key for layer in layers for key in layer) else HOST.below("prosody")
+    far, middle, near = map(node_of, layers)
+
+    def over(*nodes: Node | None) -> Node | None:
+        findings = Findings()
+        found = Combiner(names={}, findings=findings).combine([node for node in nodes if node is not None], shape)
+        assert not findings
+        return found
+
+    whole = over(far, middle, near)
+    for parted in (over(over(far, middle), near), over(far, over(middle, near))):
+        assert (parted is None) == (whole is None)
+        assert parted is None or whole is None or plain_data(parted) == plain_data(whole)
 
 
 def test_a_file_over_16_mebibytes_is_not_parsed() -> None:
