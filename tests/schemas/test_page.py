@@ -11,7 +11,7 @@ from page import PAGE, Section, sections, shape, stubs
 
 from reconcilers.ports import placeholder_ports
 from reconcilers.render import check_template
-from schemas.desired import HostSpec
+from schemas.desired import Host, HostSpec
 from schemas.errors import Mistake, SpecError
 from schemas.load import Blob, Facts, host_names, load
 from schemas.notyet import NOT_YET
@@ -127,3 +127,12 @@ def test_the_page_lists_what_is_not_done_yet() -> None:
     """Row by row as the table of the program."""
     rows = re.findall(r"^\| `([^`]+)` \| ([^|]+) \|$", PAGE.read_text().partition("## Not yet")[2], re.MULTILINE)
     assert rows == [(".".join(way), what) for way, what in NOT_YET.items()]
+
+
+def test_every_key_says_what_it_is() -> None:
+    """One source for the models, the editor's schema and the reference: parts that are built late as well."""
+    document = Host.model_json_schema()
+    models = {**document["$defs"], "Host": document}
+    keys = [(name, key, about) for name, model in models.items() for key, about in model.get("properties", {}).items()]
+    assert len(models) > 30 and ("Certificate", "reuse_key") in [key[:2] for key in keys]
+    assert [key[:2] for key in keys if "description" not in key[2]] == []
