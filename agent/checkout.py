@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -56,6 +57,19 @@ def _schema(words: Words) -> int:
     return 0
 
 
+def _init(words: Words) -> int:
+    from agent.init import init
+    from agent.settings import load_settings
+
+    host = socket.getfqdn() if words.config is None else load_settings(words.config).host
+    said = init(words.directory, words.host or host)
+    if words.output == "json":
+        _print_json({"directory": os.path.abspath(words.directory)})
+    else:
+        print(said, end="")
+    return 0
+
+
 def _this_host(words: Words) -> tuple[Mapping[str, Facts], Callable[[HostSpec], Iterable[Mistake]] | None]:
     """What this machine is and allows, when the settings are named; else it is taken for a laptop."""
     if words.config is None:
@@ -74,4 +88,9 @@ def _print_json(value: object) -> None:
     print(json.dumps(value, indent=2))
 
 
-VERBS: Mapping[str, Callable[[Words], int]] = {"validate": _validate, "show": _show, "schema": _schema}
+VERBS: Mapping[str, Callable[[Words], int]] = {
+    "validate": _validate,
+    "show": _show,
+    "schema": _schema,
+    "init": _init,
+}

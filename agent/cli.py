@@ -262,6 +262,7 @@ _VERBS = {
     "validate": _of_checkout,
     "show": _of_checkout,
     "schema": _of_checkout,
+    "init": _of_checkout,
     "status": _status,
     "drift": _drift,
     "kept": _kept,

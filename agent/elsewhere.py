@@ -31,7 +31,7 @@ _TOGETHER = 25
 def judge_lua(readings: Sequence[Reading]) -> tuple[list[Mistake], tuple[str, ...]]:
     """What is wrong with the Lua and the configurations of these hosts, and why nobody here can tell."""
     host = _eyes()
-    prosody = local.find_prosody(host)
+    prosody = local.find_prosody(host, local.CANDIDATES)
     if prosody is None:
         return [], ("Lua was not checked, for no Prosody is installed here; the host checks it before its first write",)
     if os.geteuid() == 0 and not _is_user(PROSODY_USER):

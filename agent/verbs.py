@@ -83,6 +83,12 @@ _VERBS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
         ("prosodist schema > schema.json",),
         "exit codes:\n  0",
     ),
+    "init": (
+        "write a first repository for this host",
+        "One commented file for this host and a page about the rest; what is there already is never touched.",
+        ("prosodist init ~/xmpp", "prosodist init --host chat.example.org"),
+        _PLAIN_CODES,
+    ),
     "status": (
         "say how things are",
         "Revisions, whether the host is in sync and well, and what stands in the way.",
@@ -212,6 +218,9 @@ def _add_own(verb: str, sub: argparse.ArgumentParser) -> None:
         case "validate":
             sub.add_argument("directory", metavar="DIR", nargs="?", default=".", help="what holds hosts/; here")
             sub.add_argument("--host", metavar="NAME", help="only this one")
+        case "init":
+            sub.add_argument("directory", metavar="DIR", nargs="?", default=".", help="where to write it; here")
+            sub.add_argument("--host", metavar="NAME", help="the host that it is about; this machine's full name")
         case "show":
             sub.add_argument("host", metavar="HOST", help="as its file is named, without hosts/ and .yaml")
             sub.add_argument("directory", metavar="DIR", nargs="?", default=".", help="what holds hosts/; here")

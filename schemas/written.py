@@ -16,6 +16,7 @@ WIDEST = 100
 
 _PLAIN = re.compile(r"[\w/.$<](?:[\w /.$<>@+*~;=()-]|:(?=[\w/]))*")
 """What every reader takes for the text that it is, inside of brackets too."""
+_SHORT = {'"': '"', "\\": "\\", "\n": "n", "\t": "t", "\r": "r"}
 _NAME = re.compile(r"<([A-Za-z0-9_]+)>")
 _LITERAL = Shape(literal=True)
 _FIRST = ("module", "version", "package", "plugins", "modules_enabled", "modules_disabled")
@@ -220,8 +221,8 @@ def _is_plain(text: str) -> bool:
 
 def _escaped(sign: str) -> str:
     """One sign as YAML 1.2 (5.7) writes it in double quotes."""
-    if sign in '"\\':
-        return f"\\{sign}"
+    if sign in _SHORT:
+        return f"\\{_SHORT[sign]}"
     if sign.isprintable():
         return sign
     number = ord(sign)
