@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import structlog
 
 from agent import ask
+from agent.ending import Interrupted
 from agent.log import redact
 from schemas.errors import AgentError, SettingsError, SourceRefused
 
@@ -56,6 +57,8 @@ class Request:
             self._replies.put({"answer": engine.answer(self.verb, self.arguments, self._progress)})
         except AgentError as error:
             self._fail(error.reason, str(error), exit_code(error))
+        except Interrupted:
+            self.abandon()
         except Exception as error:
             LOG.exception("request.failed", object=self.verb, reason=type(error).__name__)
             self._fail("Fault", f"{self.verb}: a fault of the agent ({type(error).__name__}); its log has more", 1)

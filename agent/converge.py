@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from agent import drifts, failures, health, inventory, stage
+from agent.ending import Interrupted
 from agent.events import Events
 from agent.host import LocalHost
 from agent.look import Memory, View, look, settled
@@ -54,15 +55,6 @@ STALE_ROUNDS = 3
 """How often one object may move under our hands before it is left to the next pass."""
 PROSODY = "prosody"
 """The service whose trouble makes a commit unwell; any other object that fails is told and tried again."""
-
-
-class Interrupted(AgentError):
-    """The agent is asked to end; every step so far is whole."""
-
-    reason = "Interrupted"
-
-    def __init__(self) -> None:
-        super().__init__("the pass: ended between two steps; the next one finishes it")
 
 
 class PassFailed(AgentError):

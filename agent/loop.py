@@ -15,7 +15,8 @@ from agent import keys, log, notify, site, version, witness
 from agent.atomic import Copy
 from agent.bounded import apart
 from agent.control import Request, Server
-from agent.converge import House, Interrupted
+from agent.converge import House
+from agent.ending import Interrupted
 from agent.engine import Engine
 from agent.events import LOG, Events
 from agent.host import LocalHost
@@ -167,7 +168,8 @@ def _engine(settings: Settings, config: Path) -> Iterator[tuple[Engine, Watch]]:
             renderer=renderer,
             stopping=watch.stopping,
         )
-        source = Source.from_settings(settings, between=partial(_heed, watch))
+        between = partial(_heed, watch)
+        source = Source.from_settings(settings, between=between)
         source.open()
         reader = CommitReader(
             name=settings.host,
@@ -178,6 +180,7 @@ def _engine(settings: Settings, config: Path) -> Iterator[tuple[Engine, Watch]]:
             unopened=Opener(settings.age_key).mistakes,
             lua=LuaJudge(host, house.site),
             prosody=partial(_installed, house),
+            between=between,
         )
         anchor = Anchor(config.parent / "accepted")
         passes = Passes(house, source, anchor, reader.read)
@@ -193,7 +196,7 @@ def _installed(house: House) -> str | None:
 
 
 def _heed(watch: Watch) -> None:
-    """End a fetch when the agent is asked to end."""
+    """End what others make us wait for when the agent is asked to end."""
     if watch.stopping():
         raise Interrupted
 

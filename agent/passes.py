@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from agent import drifts
 from agent.choice import Choice, Read, Target
-from agent.converge import Converged, House, Interrupted, PassFailed, converge, observe, recollect
+from agent.converge import Converged, House, PassFailed, converge, observe, recollect
+from agent.ending import Interrupted
 from agent.events import LOG
 from agent.outcome import Outcome, Result
 from agent.source import Source
@@ -62,7 +63,7 @@ class Passes:
             self.wake_at = None  # it has come; a pass that fails must not be woken by it for ever
         try:
             outcome = self._pass(full=full, retry=retry)
-        except AgentError as error:
+        except (AgentError, Interrupted) as error:
             outcome = Outcome(result=Result.FAILED, failures=(str(error),))
         except Exception as error:
             LOG.exception("pass.fault", reason=type(error).__name__)

@@ -61,6 +61,8 @@ class Reader:
     lua: LuaJudge | None = None
     prosody: Callable[[], str | None] = lambda: None
     """The version of Prosody that the host has now, which its options are checked against."""
+    between: Callable[[], None] | None = None
+    """Called now and then while a commit is loaded; may raise to end that."""
     _last: _Reading | None = None
     _passed: frozenset[bytes] = frozenset()
     """The trials of templates that passed in the last reading, and need not be made again."""
@@ -100,7 +102,7 @@ class Reader:
         at_work_on = f"hosts/{self.name}.yaml"
         mistakes: list[Mistake] = []
         try:
-            with Worker(_Desk(tree=tree)) as worker:
+            with Worker(_Desk(tree=tree), between=self.between) as worker:
                 spec = self._load(worker)
                 trials = {name: self._trial(spec, name) for name in render.used_templates(spec)}
                 for at_work_on in (name for name, trial in trials.items() if trial not in self._passed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import os
@@ -13,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from places import CHECKOUT, FILES, Place
+from places import CHECKOUT, DOCUMENT, FILES, Place
 from sshd import Sshd
 
 AT_ONCE = 2.0
@@ -54,6 +55,34 @@ def test_a_fetch_that_is_ended_leaves_a_whole_mirror_and_no_half_pack(place: Pla
     assert _half_packs(packs) == []
     assert place.reconcile()["revision"] == head
     assert place.told("mirror.mended") == []
+
+
+def test_a_commit_that_takes_long_to_load_does_not_hold_it(living: Place) -> None:
+    """It is gone in two seconds, and has judged nothing: the commit is read again by the next agent."""
+    endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+    head = living.push(
+        document=f"{DOCUMENT}  <home>/slow: {{template: templates/slow.j2}}\n", **{"templates/slow.j2": endless}
+    )
+    agent = _agent(living)
+    _wait_for_a_busy_child(agent)
+    _ends(agent, signal.SIGTERM)
+    events = [json.loads(line)["event"] for line in (living.root / "agent.log").read_text().splitlines()]
+    assert "commit.refused" not in events
+    assert events[-1] == "agent.stopped"
+    assert json.loads(living.command("status", "-o", "json", code=None).stdout)["attempted"] != head
+
+
+def _wait_for_a_busy_child(agent: subprocess.Popen[bytes]) -> None:
+    """Until a child of the agent's has used a third of a second of CPU, which none does that has little to do."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        for child in Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text().split():
+            with contextlib.suppress(OSError):
+                ticks = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[11]
+                if int(ticks) > os.sysconf("SC_CLK_TCK") / 3:
+                    return
+        time.sleep(0.02)
+    raise AssertionError("no child was seen to work")
 
 
 def _half_packs(packs: Path) -> list[Path]:
