@@ -23,7 +23,7 @@ from schemas.model import Modeller
 from schemas.names import Names, gather
 from schemas.names import replace as replace_names
 from schemas.nodes import Key, Map, Node, Ways
-from schemas.notation import quoted, shortened
+from schemas.notation import quoted, shortened, visible
 from schemas.notyet import tell_not_yet
 from schemas.options.rules import check_options
 from schemas.references import check_references
@@ -160,7 +160,7 @@ def _placed(found: Iterable[tuple[Mark, str]], findings: Findings, documents: Do
             ways[mark.file] = Ways(document.written) if document is not None else None
         known = ways[mark.file]
         way = known.to(mark, of_map=findings.is_of_map(mark, text)) if known is not None else ()
-        yield Mistake(mark=mark, subject=".".join(map(_printable, way)), text=text)
+        yield Mistake(mark=mark, subject=".".join(map(_printable, way)), text=visible(text))
 
 
 def _printable(key: Key) -> str:

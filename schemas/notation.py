@@ -60,7 +60,19 @@ def read_plain(text: str) -> Plain:
 
 def quoted(text: str) -> str:
     """The text as YAML's double quotes write it."""
-    return json.dumps(text, ensure_ascii=False)
+    return visible(json.dumps(text, ensure_ascii=False))
+
+
+def visible(text: str) -> str:
+    """On one line, and whatever cannot be seen as an escape of YAML's double quotes."""
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    if character.isprintable():
+        return character
+    point = ord(character)
+    return f"\\x{point:02x}" if point < 2**8 else f"\\u{point:04x}" if point < 2**16 else f"\\U{point:08x}"
 
 
 def _integer(text: str) -> int:

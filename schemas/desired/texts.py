@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from pathlib import PurePosixPath
@@ -10,6 +9,8 @@ from typing import Annotated, TypeAlias
 
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
+
+from schemas.notation import quoted, shortened
 
 _LONGEST_NAME = 255
 """Bytes of one name in a path (limits.h: NAME_MAX)."""
@@ -34,7 +35,7 @@ def found(value: object) -> str:
         case int() | float():
             return f"the number {value}"
         case str():
-            return json.dumps(value if len(value) <= 60 else value[:59] + "…", ensure_ascii=False)
+            return quoted(shortened(value))
         case tuple():
             return "a list"
         case dict():
