@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeGuard
 
 from schemas.nodes import Entry, List, Map, Node, Scalar
-from schemas.shape import Shape
+from schemas.shape import VALUE, Shape
 
 
 def spell_out(node: Node, shape: Shape) -> Node:
@@ -30,10 +30,17 @@ def spell_out(node: Node, shape: Shape) -> Node:
         case Map(mark=mark, entries=entries) if shape.items is not None and entries.keys() <= {"add", "remove"}:
             return Map(mark, {word: Entry(e.mark, spell_out(e.value, shape)) for word, e in entries.items()})
         case Map(mark=mark, entries=entries) if shape.keys or shape.things is not None:
-            spelled = {key: Entry(e.mark, spell_out(e.value, shape.below(key))) for key, e in entries.items()}
+            spelled = {key: _entry(entry, shape.below(key)) for key, entry in entries.items()}
             return Map(mark, spelled)
         case _:
             return node
+
+
+def _entry(entry: Entry, shape: Shape) -> Entry:
+    if shape is VALUE:  # most of a document
+        return entry
+    full = spell_out(entry.value, shape)
+    return entry if full is entry.value else Entry(entry.mark, full)
 
 
 def _item(node: Node, shape: Shape) -> Node:
