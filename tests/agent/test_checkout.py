@@ -133,7 +133,7 @@ def test_with_its_settings_a_host_is_judged_as_itself(checkout: Path, home: Path
         f"repository: {checkout}\nhost: b.example\nprofile: local\nhome: {home}/home\nstate_dir: {home}/state\n"
     )
     before = prosodist("validate", "--host", "b.example", cwd=checkout)
-    assert before.stdout == ""
+    assert (before.stdout, before.stderr.count("only what lies below <home>")) == ("", 1)
     words = ("validate", "--host", "b.example", "--config", home / "agent.yaml")
     (line,) = prosodist(*words, cwd=checkout, code=1).stdout.splitlines()
     assert "services: not yet" in line

@@ -1,0 +1,82 @@
+"""What a host must allow is foretold by the table of the page, and agrees with the page's own hosts."""
+
+from __future__ import annotations
+
+import re
+
+import page
+import pytest
+import yaml
+
+from schemas.errors import Mistake
+from schemas.load import Blob, Facts, host_names, load
+from schemas.needs import needs
+
+HOSTS = [(section, name) for section in page.sections() for name in host_names(section.tree())]
+
+
+def told(document: str) -> list[Mistake]:
+    text = f"{document}prosody: {{virtual_hosts: [a.b]}}\n"
+    return [*needs(load({"hosts/a.yaml": Blob(text.encode()), "files/x": Blob(b"")}, "a", Facts()))]
+
+
+@pytest.mark.parametrize(("section", "name"), HOSTS, ids=[name for _, name in HOSTS])
+def test_the_hosts_of_the_page_need_what_stands_above_them(section: page.Section, name: str) -> None:
+    """`# hosts/NAME.yaml; agent.yaml: allow: {…}` is all that the notes ask for, and no less."""
+    text = section.files[f"hosts/{name}.yaml"]
+    if "allow: everything" in text:
+        return
+    said = re.search(r"agent\.yaml: allow: (\{.*\})", text.splitlines()[0])
+    allowed = yaml.safe_load(said[1]) if said else {}
+    found: dict[str, set[str]] = {}
+    for note in needs(load(section.tree(), name, Facts())):
+        ((word, values),) = yaml.safe_load(
+            note.text.removeprefix("needs allow: ").partition(" in agent.yaml")[0]
+        ).items()
+        found.setdefault(word, set()).update(values)
+    assert found == {word: set(values) for word, values in allowed.items()}
+
+
+NEEDS = {
+    "files: {/etc/cron.d/x: {source: files/x}}": "write: [/etc/cron.d]",
+    "files: {/opt/x: {directory: true}}": "write: [/opt/x]",
+    "files: {/srv/a: {content: x, check: [/bin/true, <file>]}}": "run: [/bin/true]",
+    "vars: {a: {read: /etc/shadow}}": "read: [/etc/shadow]",
+    "certificates: {a.b: {path: /root/certs}}": "read: [/root/certs]",
+    "certificates: {a.b: {self_signed: true, install: {directory: /etc/coturn}}}": "write: [/etc/coturn]",
+    "certificates: {a.b: {issuers: letsencrypt, challenge: {dns-01: {hook: /h}}}}": "run: [/h]",
+    "apt_sources: {a: {uris: https://mirror.example/debian}}": "sources: [https://mirror.example]",
+    "packages: {apt: {telnetd: absent}}": "packages: [telnetd]",
+    "services: {rpcbind: {running: false}}": "services: [rpcbind]",
+    "services: {prosody: {environment: {LUA_PATH: x}}}": "services: [prosody]",
+    "jobs: {a: {schedule: daily, run: [/bin/true], user: root}}": "users: [root]",
+    "users: {prosody: {groups: [ssl-cert]}}": "users: [ssl-cert]",
+}
+
+
+@pytest.mark.parametrize("document", NEEDS)
+def test_each_row_of_the_table_is_told(document: str) -> None:
+    """At the place that needs it."""
+    notes = [str(note) for note in told(f"profile: debian\n{document}\n")]
+    assert any(NEEDS[document] in note and note.startswith("hosts/a.yaml:2:") for note in notes), notes
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "files: {/etc/motd: {content: x}, /srv/a/b: {content: x}, /var/www: {directory: true}}",
+        "apt_sources: {p: {uris: https://packages.prosody.im/debian}}\npackages: {apt: [nginx]}",
+        "services: {nginx: {}, prosody: {environment: {LANG: C.UTF-8}}}",
+        "jobs: {a: {schedule: daily, run: [/bin/true]}}",
+        "vars: {a: {read: /var/lib/tor/x/hostname}}\ncertificates: {a.b: {path: /etc/letsencrypt/live/<name>}}",
+    ],
+)
+def test_what_every_host_allows_needs_nothing(document: str) -> None:
+    """Prosody's own places, the distribution's packages, Prosody's own source."""
+    assert not told(f"profile: debian\n{document}\n")
+
+
+def test_without_root_the_home_is_open_and_nothing_else() -> None:
+    """No setting opens more than the account may write."""
+    (note,) = told("profile: local\nfiles: {/etc/motd: {content: x}, <home>/motd: {content: x}}\n")
+    assert "only what lies below <home>" in note.text
