@@ -14,7 +14,7 @@ from agent.fence import Fence
 from agent.host import LocalHost
 from agent.lua import LuaJudge
 from agent.reading import Renderer
-from agent.site import PROSODY_USER
+from agent.users import PROSODY_USER
 from agent.validate import Reading
 from reconcilers.candidate import render_trial
 from reconcilers.contract import Prosody, Reader, Site

@@ -15,6 +15,7 @@ from typing import Any
 from agent import log
 from agent.fence import Fence
 from agent.settings import Settings
+from agent.users import PROSODY_USER
 from agent.where import which
 from reconcilers import services
 from reconcilers.contract import Apart, Paths, Reader, Site
@@ -22,9 +23,6 @@ from reconcilers.profiles import local
 from schemas.desired import File
 from schemas.errors import SettingsError
 from schemas.load import Facts
-
-PROSODY_USER = "prosody"
-"""Debian's packages make this user; an agent that root started gives Prosody to it."""
 
 Render = Callable[[str, bytes, Mapping[str, Any]], bytes]
 

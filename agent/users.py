@@ -12,6 +12,9 @@ import pwd
 
 from schemas.errors import ActionFailed
 
+PROSODY_USER = "prosody"
+"""Debian's packages make this user; an agent that root started gives Prosody to it."""
+
 
 def user_name(uid: int) -> str:
     """The name of a user; the number as text when there is none."""

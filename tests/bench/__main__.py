@@ -11,7 +11,7 @@ import pwd
 import sys
 import time
 
-from tests.bench import command, edit, figures, idle, load, noop, nothing, push
+from tests.bench import command, edit, figures, idle, load, noop, nothing, push, validate
 
 ROOMS = {
     "noop": noop.measure,
@@ -20,6 +20,7 @@ ROOMS = {
     "idle": idle.measure,
     "command": command.measure,
     "nothing": nothing.measure,
+    "validate": validate.measure,
     "load": load.measure,
 }
 
