@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,10 +124,32 @@ def _in_lua(readings: Sequence[Reading]) -> tuple[Iterable[Mistake], Iterable[st
 
 
 def _read_all(tree: Tree, names: Sequence[str], facts: Mapping[str, Facts]) -> Iterator[Reading]:
-    """Every host. One child reads them all; where that was too much, the host at fault has another one to itself."""
+    """Every host. Many are dealt out to as many children as there are processors."""
+    share = max(_SHARE, -(-len(names) // len(os.sched_getaffinity(0))))
+    shares = [names[start : start + share] for start in range(0, len(names), share)]
+    if len(shares) == 1:
+        yield from _read_some(tree, facts, names)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(len(shares)) as pool:
+        for readings in pool.map(lambda some: list(_read_some(tree, facts, some)), shares):
+            yield from readings
+
+
+_SHARE = 20
+"""Hosts that are not worth another child."""
+_FORKING = threading.Lock()
+"""A child forked while another one's pipes are made would hold them open."""
+
+
+def _read_some(tree: Tree, facts: Mapping[str, Facts], names: Sequence[str]) -> Iterator[Reading]:
+    """One child reads them all; where that was too much, the host at fault has another one to itself."""
     left = list(names)
     while left:
-        with Worker(Library(tree)) as worker:
+        with _FORKING:
+            worker = Worker(Library(tree))
+        with worker:
             first = left[0]
             try:
                 while left:

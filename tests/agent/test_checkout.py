@@ -123,6 +123,17 @@ def test_a_host_that_is_too_dear_hinders_no_other(checkout: Path) -> None:
     assert {"hosts/a.example.yaml", "hosts/b.example.yaml"} <= {file for file, _ in told}
 
 
+def test_many_hosts_are_each_told_once_and_in_order(checkout: Path) -> None:
+    """However many children read them."""
+    for number in range(60):
+        (checkout / f"hosts/h{number:02}.example.yaml").write_text(
+            "profile: local\nextends: shared/common.yaml\nx: 1\n"
+        )
+    told = [one.mistake.mark.file for one in validate(str(checkout), None) if one.level is Level.ERROR]
+    many = [f"hosts/h{number:02}.example.yaml" for number in range(60)]
+    assert told == ["hosts/a.example.yaml", *many, "shared/common.yaml"]
+
+
 def test_with_its_settings_a_host_is_judged_as_itself(checkout: Path, home: Path) -> None:
     """What is not built yet, another profile, and a path that a push may not write are mistakes there."""
     (checkout / "hosts/b.example.yaml").write_text(
