@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from agent.bounded import TooDear, Worker
-from reconcilers.secrets import referenced, sealed
+from reconcilers.secrets import sealed
 from schemas.desired import Age, HostSpec
 from schemas.errors import Mark, Mistake
 from schemas.sealed import NoIdentity, NotOpened, open_secret
@@ -22,7 +22,7 @@ class Opener:
 
     def mistakes(self, spec: HostSpec) -> Iterator[Mistake]:
         """One for each place whose secret cannot be opened. Where there is no key nothing is said: that may change."""
-        found = [(way, *sealed(spec, ref)) for way, ref in referenced(spec) if isinstance(ref, Age)]
+        found = [(way, *sealed(spec, ref)) for way, ref in spec.secrets if isinstance(ref, Age)]
         digests = {data: sha256(data).digest() for _, _, data in found}
         untried = tuple(data for data, digest in digests.items() if digest not in self._opened)
         faults = self._try(untried)

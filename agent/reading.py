@@ -16,7 +16,6 @@ from agent.source.tree import Tree as SourceTree
 from reconcilers import render
 from reconcilers.alongside import beyond_the_fence, lint_templates
 from reconcilers.ports import placeholder_ports
-from reconcilers.secrets import referenced
 from schemas.desired import Age, File, HostFile, HostSpec, Source
 from schemas.errors import Mark, Mistake, SpecError
 from schemas.glimpse import Glimpse, glimpse
@@ -244,7 +243,7 @@ def _beyond_the_fence(spec: HostSpec, may_write: Judge | None, may_read: Judge |
     for path in spec.host.files:
         if may_write and (why := may_write(PurePosixPath(path))):
             yield _closed(spec, ("files", path), f"a push may not write there: {why}")
-    for way, ref in referenced(spec):
+    for way, ref in spec.secrets:
         if may_read and isinstance(ref, HostFile) and (why := may_read(PurePosixPath(ref.host_file))):
             yield _closed(spec, way, f"a push may not read {ref.host_file}: {why}")
 
@@ -255,7 +254,7 @@ def _only_copied(spec: HostSpec) -> frozenset[str]:
     sources = {entry.source for entry in files}
     trees = tuple(f"{entry.tree}/" for entry in files if entry.tree is not None)
     read = spec.documents.union(
-        render.used_templates(spec), (ref.age for _, ref in referenced(spec) if isinstance(ref, Age))
+        render.used_templates(spec), (ref.age for _, ref in spec.secrets if isinstance(ref, Age))
     )
     return frozenset(path for path in spec.sources if path in sources or path.startswith(trees)) - read
 

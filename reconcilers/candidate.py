@@ -14,6 +14,7 @@ from reconcilers.profiles import supplied_options
 from reconcilers.render import PLACEHOLDER, variables
 from reconcilers.shown import known_certificates
 from schemas.desired import HostSpec, SecretRef
+from schemas.desired.values import find_secrets
 from schemas.plan import PathChanges, Wait
 from schemas.secret import Secret
 
@@ -56,7 +57,7 @@ def render_trial(spec: HostSpec, site: Site) -> MainFile | None:
         return render_template(spec, site.render, seen)
     ports = {name: DEFAULTS[name] for name in wanted_names(spec, site)}
     values = (value for _, options in scopes(spec) for value in options.values())
-    revealed = {ref: Secret(PLACEHOLDER) for value in values for ref in secrets.references(value)}
+    revealed = {ref: Secret(PLACEHOLDER) for value in values for _, ref in find_secrets(value)}
     return render_main(spec, supplied_options(site, prosody, ports), revealed)
 
 
@@ -65,7 +66,7 @@ def _reveal(reader: Reader, spec: HostSpec, site: Site) -> Revealed | Wait:
     revealed: dict[SecretRef, Secret] = {}
     for way, options in scopes(spec):
         for name, value in options.items():
-            for reference in secrets.references(value):
+            for _, reference in find_secrets(value):
                 secret = secrets.resolve(reader, spec, site, reference)
                 if isinstance(secret, Wait):
                     return replace(secret, origin=spec.origin(*way, name))

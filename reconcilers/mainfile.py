@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from reconcilers import included
 from reconcilers.luatext import quote, render_name, render_value
 from reconcilers.origins import source_line
-from reconcilers.secrets import references
 from schemas.desired import Age, Component, Generated, HostFile, HostSpec, Lua, SecretRef, VirtualHost
 from schemas.desired.prosody import Scope
+from schemas.desired.values import find_secrets
 from schemas.errors import Mark, Mistake, SpecError
 from schemas.fragments import Fragment
 from schemas.secret import Secret
@@ -159,7 +159,7 @@ class _Writer:
         if name in FUNCTIONS:
             self.mistake(name, f"Prosody's loader keeps the name {name} for itself; take it away", origin)
             return
-        if any(True for _ in references(value)):
+        if any(True for _ in find_secrets(value)):
             self.hidden.add((scope, name))
         try:
             text = render_value(self.prepared(value, way), indent="" if scope == "*" else "\t")

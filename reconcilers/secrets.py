@@ -11,7 +11,6 @@ from pathlib import PurePosixPath
 
 from reconcilers.contract import FileInfo, Reader, Site
 from schemas.desired import Age, Generated, HostFile, HostSpec, SecretRef
-from schemas.desired.values import Model
 from schemas.errors import Temporary
 from schemas.plan import Change, Holds, Kind, Make, NextRound, PathChanges, Verdict, Wait
 from schemas.record import Owned
@@ -20,7 +19,6 @@ from schemas.secret import Secret
 
 NAME = "secrets"
 _MODE = 0o600
-_Way = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,32 +40,6 @@ def resolve(reader: Reader, spec: HostSpec, site: Site, reference: SecretRef) ->
     if isinstance(found, Secret):
         site.hide(found)
     return found
-
-
-def references(value: object) -> Iterator[SecretRef]:
-    """Every reference to a secret within a value."""
-    return (reference for _, reference in _walk(value, ()))
-
-
-def referenced(spec: HostSpec) -> Iterator[tuple[_Way, SecretRef]]:
-    """Every reference to a secret in the document, wherever one may stand, with the way to it."""
-    return _walk(spec.host, ())
-
-
-def _walk(value: object, way: _Way) -> Iterator[tuple[_Way, SecretRef]]:
-    match value:
-        case HostFile() | Generated() | Age():
-            yield way, value
-        case Model():
-            for name in type(value).model_fields:
-                if name in value.model_fields_set:  # an option stands right below its scope
-                    yield from _walk(getattr(value, name), way if name == "options" else (*way, name))
-        case Mapping():
-            for key, item in value.items():
-                yield from _walk(item, (*way, key))
-        case tuple() | list():
-            for place, item in enumerate(value):
-                yield from _walk(item, (*way, place))
 
 
 def sealed(spec: HostSpec, reference: Age) -> tuple[str, bytes]:
@@ -107,7 +79,7 @@ def _path(site: Site, name: str) -> PurePosixPath:
 
 def _wanted(spec: HostSpec) -> set[str]:
     """The names of all generated secrets in the document, wherever they stand."""
-    return {ref.generated for _, ref in referenced(spec) if isinstance(ref, Generated)}
+    return {ref.generated for _, ref in spec.secrets if isinstance(ref, Generated)}
 
 
 def _drawn(reader: Reader, site: Site, name: str) -> Secret | Wait:

@@ -9,6 +9,7 @@ from reconcilers.contract import Reader, Site
 from reconcilers.render import filled, variables
 from reconcilers.shown import shown_certificates
 from schemas.desired import File, HostSpec, SecretRef
+from schemas.desired.values import find_secrets
 from schemas.errors import Mistake, SpecError
 from schemas.plan import Wait
 from schemas.secret import Secret
@@ -23,7 +24,7 @@ def render_file(
     """
     assert entry.template is not None
     revealed: dict[SecretRef, str] = {}
-    for reference in secrets.references(entry.vars):
+    for _, reference in find_secrets(entry.vars):
         secret = secrets.resolve(reader, spec, site, reference)
         if isinstance(secret, Wait):
             return secret

@@ -14,7 +14,7 @@ from schemas.desired.part import Part
 from schemas.desired.prosody import Component, Prosody, VirtualHost
 from schemas.desired.texts import HostPath, Text
 from schemas.desired.things import HostValue
-from schemas.desired.values import Age, Generated, HostFile, Lua, Model, SecretRef, Word
+from schemas.desired.values import Age, Generated, HostFile, Lua, Model, SecretRef, Way, Word, find_secrets
 from schemas.errors import Mark, Mistake
 from schemas.plan import Policy
 
@@ -99,7 +99,7 @@ class HostSpec:
     """The repository's files that were combined: the host's own, and those that it extends."""
     sources: Mapping[str, Source] = field(default_factory=dict)
     """Repository path → file: every `source`, `template`, and each file below a `tree`."""
-    marks: Mapping[tuple[str | int, ...], Mark] = field(default_factory=dict)
+    marks: Mapping[Way, Mark] = field(default_factory=dict)
     """The way to a value → where it was said: ('files', PATH, 'mode'), ('prosody', 'virtual_hosts', HOST).
 
     Of a map or a list it is the place of its key, of anything else that of the value. An option stands right
@@ -107,6 +107,11 @@ class HostSpec:
     """
     notes: tuple[Mistake, ...] = ()
     """What is worth telling although nothing is wrong, in the order of the places."""
+    secrets: tuple[tuple[Way, SecretRef], ...] = field(init=False, compare=False)
+    """Every reference to a secret in the document, wherever one may stand, with the way to it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "secrets", tuple(find_secrets(self.host)))
 
     def origin(self, *way: str | int) -> Mark | None:
         """Where this was said, or the nearest thing around it that was said anywhere."""

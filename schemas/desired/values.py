@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -62,6 +62,27 @@ class Lua(Model):
 
 
 SecretRef: TypeAlias = HostFile | Generated | Age
+Way: TypeAlias = tuple[str | int, ...]
+"""The keys and places that lead to a value. An option stands right below its scope, as it is written."""
+
+
+def find_secrets(value: object, way: Way = ()) -> Iterator[tuple[Way, SecretRef]]:
+    """Every reference to a secret within a value, with the way to it."""
+    match value:
+        case HostFile() | Generated() | Age():
+            yield way, value
+        case Model():
+            for name in type(value).model_fields:
+                if name in value.model_fields_set:
+                    yield from find_secrets(getattr(value, name), way if name == "options" else (*way, name))
+        case Mapping():
+            for key, item in value.items():
+                yield from find_secrets(item, (*way, key))
+        case tuple() | list():
+            for place, item in enumerate(value):
+                yield from find_secrets(item, (*way, place))
+
+
 """A secret, wherever one may stand: any of the three."""
 
 OptionValue: TypeAlias = (

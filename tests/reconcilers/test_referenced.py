@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pyrage
 
-from reconcilers.secrets import referenced
 from schemas.desired import Age
 from schemas.load import Blob, Facts, load
 
@@ -36,7 +35,7 @@ def test_every_place_is_found_and_its_file_is_part_of_the_input() -> None:
     tree = {f"secrets/{number}.age": Blob(bytes(pyrage.encrypt(b"it", [to]))) for number in range(1, PLACES + 1)}
     tree |= {"hosts/a.yaml": Blob(DOCUMENT.encode()), "templates/b.j2": Blob(b"")}
     spec = load(tree, "a", Facts())
-    found = {ref.age: (way, spec.origin(*way)) for way, ref in referenced(spec) if isinstance(ref, Age)}
+    found = {ref.age: (way, spec.origin(*way)) for way, ref in spec.secrets if isinstance(ref, Age)}
     assert len(found) == PLACES
     for number, line in enumerate(DOCUMENT.splitlines(), start=1):
         for age in [age for age in found if f"{{age: {age}}}" in line]:
