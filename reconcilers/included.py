@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from schemas.desired import HostSpec
+from schemas.desired.values import find_secrets
 from schemas.errors import Mark
 from schemas.fragments import Fragment
 
@@ -20,8 +21,10 @@ class Brought:
     path: PurePosixPath
     text: str | None
     origin: Mark | None
-    lines: bool
-    include: Mark | None
+    lines: bool = False
+    is_secret: bool = False
+    """It holds one, so Lua's words about it are not told: they quote whatever stands where it stopped."""
+    include: Mark | None = None
     """Where it is included."""
 
     def place(self, line: int) -> Mark | None:
@@ -34,9 +37,9 @@ def brought(spec: HostSpec) -> Iterator[Brought]:
     prosody = spec.host.prosody
     for place, pattern in enumerate(prosody.include if prosody else ()):
         include = spec.origin("prosody", "include", place)
-        for path, text, origin, lines in _managed(spec):
-            if is_included(path, pattern):
-                yield Brought(path=path, text=text, origin=origin, lines=lines, include=include)
+        for file in _managed(spec):
+            if is_included(file.path, pattern):
+                yield replace(file, include=include)
 
 
 def is_included(path: PurePosixPath, pattern: str) -> bool:
@@ -89,22 +92,27 @@ def not_loaded(spec: HostSpec, words: str) -> Mark | None:
     return None
 
 
-def _managed(spec: HostSpec) -> Iterator[tuple[PurePosixPath, str | None, Mark | None, bool]]:
+def _managed(spec: HostSpec) -> Iterator[Brought]:
     for text, entry in spec.host.files.items():
         path = PurePosixPath(text)
         if entry.source is not None:
-            yield path, _text(spec, entry.source), Mark(entry.source, 1, 1), True
+            yield _copied(path, spec, entry.source)
         elif entry.tree is not None:
             prefix = entry.tree.rstrip("/") + "/"
-            for name in spec.sources:
-                if name.startswith(prefix):
-                    yield path / name.removeprefix(prefix), _text(spec, name), Mark(name, 1, 1), True
+            yield from (
+                _copied(path / name.removeprefix(prefix), spec, name)
+                for name in spec.sources
+                if name.startswith(prefix)
+            )
         elif entry.template is not None:
-            yield path, None, Mark(entry.template), False
+            is_secret = any(True for _ in find_secrets(entry.vars))
+            yield Brought(path=path, text=None, origin=Mark(entry.template), is_secret=is_secret)
         elif entry.content is not None:
             said = entry.content if isinstance(entry.content, str) else None
-            yield path, said, spec.origin("files", text, "content"), False
+            origin = spec.origin("files", text, "content")
+            yield Brought(path=path, text=said, origin=origin, is_secret=said is None)
 
 
-def _text(spec: HostSpec, source: str) -> str:
-    return spec.sources[source].data.decode(errors="replace")
+def _copied(path: PurePosixPath, spec: HostSpec, source: str) -> Brought:
+    text = spec.sources[source].data.decode(errors="replace")
+    return Brought(path=path, text=text, origin=Mark(source, 1, 1), lines=True)

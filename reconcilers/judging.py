@@ -81,6 +81,8 @@ def explain(main: MainFile, refusal: Refusal, spec: HostSpec) -> Mistake:
     mark, text = (found[0].place(found[1]), found[2]) if found else (main.origin(refusal.line), refusal.text)
     placeless = not refusal.is_answer or text == "not enough memory"
     mark = mark or not_loaded(spec, refusal.text) or (_only_lua(main) if placeless else None)
+    if found and found[0].is_secret:
+        text = f"line {found[1]} of {found[0].path} (what Lua says of it is not told, for it may quote the secret)"
     for secret in main.secrets:
         text = text.replace(secret.reveal().decode(errors="replace"), "***")
     return Mistake(mark=mark or _file(spec), subject="prosody", text=f"Prosody would not load this: {text}; correct it")

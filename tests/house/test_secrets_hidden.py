@@ -86,6 +86,24 @@ def test_no_secret_is_seen_anywhere_else(living: Place) -> None:
     assert living.prosody_config.stat().st_mode & 0o007 == 0
 
 
+@pytest.mark.parametrize(
+    "way", ["content: {age: secrets/it.age}", "template: templates/it.j2, vars: {it: {age: secrets/it.age}}"]
+)
+def test_what_lua_says_of_an_included_secret_is_not_told(living: Place, way: str) -> None:
+    """It quotes the place where it stopped, which may be any part of the secret: the place alone is told."""
+    text = b'whatever = "' + SEALED + b"\nmore = 1\n"
+    files: dict[str, str | bytes | None] = {"secrets/it.age": seal(living, text), "templates/it.j2": "{{ it }}\n"}
+    included = DOCUMENT.replace("prosody:\n", "prosody:\n  include: [<home>/more.lua]\n")
+    living.push(files, document=f'{included}  <home>/more.lua: {{{way}, mode: "0644"}}\n')
+    outcome = living.reconcile()
+    assert outcome["result"] == "invalid", outcome
+    (told,) = living.told("commit.refused")
+    assert "line 1 of" in str(told["mistakes"]), told
+    said = repr((outcome, living.log)).encode() + living.command("status", "-o", "json").stdout
+    assert SEALED not in said + living.command("history", "-o", "json").stdout
+    assert not any(_holds(path, [SEALED]) for path in living.state.rglob("*") if path.is_file())
+
+
 CRASH = """
 import sys
 from agent import atomic
