@@ -83,11 +83,12 @@ class Combiner:
 
     def _edited(self, inherited: Node | None, edit: Map) -> List:
         """`{add, remove}` over a list."""
-        items = list(inherited.items) if isinstance(inherited, List) else []
         if not isinstance(inherited, List):
             self.findings.miss_in_map(
                 edit.mark, "no list is inherited here to add to or remove from; write the list itself"
             )
+            return List(edit.mark, self._items(edit, "add"))
+        items = list(inherited.items)
         for item in self._items(edit, "remove"):
             left = [other for other in items if plain_data(other) != plain_data(item)]
             if len(left) == len(items):
@@ -114,8 +115,11 @@ class Combiner:
         for word, entry in odd.items():
             gathered[word] = [entry]  # no list at all: the model says so
         now: dict[str, dict[object, Node]] = {ENABLED: {}, DISABLED: {}}
+        lists: set[str] = set()
         for layer in run:
-            self._lay_modules(now, {w: layer.entries[w].value for w in found if w in layer.entries and w not in odd})
+            said = {w: layer.entries[w].value for w in found if w in layer.entries and w not in odd}
+            self._lay_modules(now, said, lists)
+            lists |= said.keys()
         marks = {word: entries[-1].mark for word, entries in found.items() if entries and word not in odd}
         return {
             word: Entry(mark, List(mark, tuple(now[word].values())))
@@ -123,7 +127,10 @@ class Combiner:
             if now[word] or isinstance(found[word][-1].value, List)
         }
 
-    def _lay_modules(self, now: dict[str, dict[object, Node]], layer: Mapping[str, Node]) -> None:
+    def _lay_modules(
+        self, now: dict[str, dict[object, Node]], layer: Mapping[str, Node], lists: Collection[str]
+    ) -> None:
+        """One layer over those that came to `now`; `lists` are what they named."""
         said: dict[object, str] = {}
         for word, other in ((ENABLED, DISABLED), (DISABLED, ENABLED)):
             value = layer.get(word)
@@ -132,7 +139,7 @@ class Combiner:
                     self.findings.miss(value.mark, MET_NOTHING)
                 now[word].clear()
             elif isinstance(value, Map):
-                before = List(value.mark, tuple(now[word].values()))
+                before = List(value.mark, tuple(now[word].values())) if word in lists else None
                 now[word] = {plain_data(item): item for item in self._edited(before, value).items}
                 value = List(value.mark, self._items(value, "add"))
             for item in value.items if isinstance(value, List) else ():
@@ -195,8 +202,24 @@ class Combiner:
             inner = replace(self, names=names)
             layers = [replace_names(layer, thing, names, self.findings) for layer in layers]
         if shape.labels:
-            layers = [_with_labels(layer, name) for layer in layers]
+            layers = [self._with_labels(layer, name) for layer in layers]
         return inner.combine([_without(layer, ("extends",)) for layer in layers], thing)
+
+    def _with_labels(self, node: Node, host: str | None) -> Node:
+        """The same virtual host; a component's name without a dot is a label before the host's."""
+        if host is None or not isinstance(node, Map) or "components" not in node.entries:
+            return node
+        mark, components = node.entries["components"]
+        if not isinstance(components, Map):
+            return node
+        full: dict[Key, Entry] = {}
+        for key, entry in components.entries.items():
+            name = key if "." in str(key) or not key else f"{key}.{host}"
+            if name in full:
+                text = f"{name} stands here twice, first in line {full[name].mark.line}; take one out"
+                self.findings.add(entry.mark, text)
+            full.setdefault(name, entry)
+        return Map(node.mark, {**node.entries, "components": Entry(mark, Map(components.mark, full))})
 
     def _brought(self, wanted: Sequence[str], name: str | None, layers: Sequence[Node]) -> Names:
         """What a thing's own names stand for; None where it does not say so, as in a body."""
@@ -321,14 +344,3 @@ def _without(node: N, keys: Collection[Key]) -> N:
     if not isinstance(node, Map) or node.entries.keys().isdisjoint(keys):
         return node
     return Map(node.mark, {key: entry for key, entry in node.entries.items() if key not in keys})
-
-
-def _with_labels(node: Node, host: str | None) -> Node:
-    """The same virtual host; a component's name without a dot is a label before the host's."""
-    if host is None or not isinstance(node, Map) or "components" not in node.entries:
-        return node
-    mark, components = node.entries["components"]
-    if not isinstance(components, Map):
-        return node
-    full = {k if "." in str(k) else f"{k}.{host}": entry for k, entry in components.entries.items()}
-    return Map(node.mark, {**node.entries, "components": Entry(mark, Map(components.mark, full))})
