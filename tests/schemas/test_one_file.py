@@ -79,6 +79,39 @@ def test_a_secret_is_shown_as_its_reference() -> None:
     assert "b: [{host_file: /k}]" in text
 
 
+NAMED = """\
+profile: debian
+vars: {own: "<<plain>", other: "<own> <home>", onion: {read: /etc/onion}}
+packages: {luarocks: {.default: {variables: {A: "<name> <version>"}}, one: {}, two: "1.0"}}
+prosody:
+  text: "<<name> <home> <onion> <other> <<<host>> <"
+  script: {lua: "'<b>' .. '<<c>'"}
+  nested: {"<<e>": {lua: "'<f>'"}}
+  lua: |
+    f = "<g>"
+    h = "<<i>"
+  virtual_hosts: {a.test: {http_host: http.<host>, motd: "<<host>"}}
+files:
+  /a: {content: "<j> <<k>"}
+  /b:
+    content: |
+      <l>
+      <<m>
+    check: [/bin/true, <file>, "<<n>"]
+"""
+
+
+def test_names_in_brackets_stay_what_they_were() -> None:
+    """Those that were filled in, those that nobody here knows, and texts that only look like one."""
+    first = {"hosts/x.yaml": Blob(NAMED.encode())}
+    spec = load(first, "x", Facts())
+    text = shown(first, "x")
+    assert load({"hosts/x.yaml": Blob(text.encode())}, "x", Facts()).host == spec.host
+    assert "<<name> <home> <onion> <<plain> <home> <<<host>> <" in text
+    assert "variables: {A: one <version>}" in text and "variables: {A: two 1.0}" in text
+    assert "http_host: http.a.test" in text and "check: [/bin/true, <file>, <<n>]" in text
+
+
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x7f"), max_size=12) | st.text(
     "ab <>_:#-'\"\\\n\t{}[],&*!|%@`0.", max_size=12
 )
