@@ -18,14 +18,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import structlog
-
 from agent import ask
 from agent.ending import Interrupted
-from agent.log import redact
+from agent.log import LOG, redact
 from schemas.errors import AgentError, SettingsError, SourceRefused
-
-LOG = structlog.get_logger()
 
 _CONNECTIONS = 16
 _LONGEST_REQUEST = 64 * 1024

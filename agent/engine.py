@@ -8,8 +8,8 @@ from typing import Any
 from agent import answers, version
 from agent.bounded import reap
 from agent.converge import House
-from agent.events import LOG
 from agent.kept import Kept
+from agent.log import LOG
 from agent.logfiles import Logs
 from agent.outcome import Outcome, plan_json
 from agent.passes import Passes

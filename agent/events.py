@@ -5,15 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import structlog
-
-from agent.log import redacted
+from agent.log import LOG, redacted
 from agent.state import State
 from agent.state.facts import Entry
 from schemas.errors import AgentError
 from schemas.plan import Change
-
-LOG = structlog.get_logger()
 
 
 class Events:

@@ -12,11 +12,9 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from types import MappingProxyType
 from typing import Any, Final
-
-import structlog
 
 from agent.printable import escape, escape_lines
 from schemas.secret import Secret
@@ -82,19 +80,7 @@ def configure(format: str | None = None, level: str = "info") -> None:
     number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     if format is None:
         format = "console" if _is_terminal() else "json"
-    render = _render_console if format == "console" else _render_json
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-            structlog.processors.format_exc_info,
-            _redact,
-            render,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=lambda *_: _Stderr(),
-        cache_logger_on_first_use=False,
-    )
+    LOG.set_up(_render_console if format == "console" else _render_json, number)
     if not any(isinstance(handler, _Libraries) for handler in logging.root.handlers):
         logging.root.addHandler(_Libraries(logging.WARNING))
 
@@ -134,6 +120,40 @@ class _Hidden:
 
 
 _HIDDEN = _Hidden()
+
+
+class _Log:
+    """structlog's logger. It is imported with the first event: a `plan` tells none, and asyncio would come with it."""
+
+    _wanted: tuple[Callable[..., str], int] | None = None
+
+    def set_up(self, render: Callable[..., str], level: int) -> None:
+        """From the next event on: how a line is written, and the least level of one that is."""
+        self._wanted = render, level
+
+    def __getattr__(self, method: str) -> Any:  # noqa: ANN401 (structlog's own)
+        import structlog
+
+        if self._wanted is not None:
+            render, level = self._wanted
+            structlog.configure(
+                processors=[
+                    structlog.processors.add_log_level,
+                    structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+                    structlog.processors.format_exc_info,
+                    _redact,
+                    render,
+                ],
+                wrapper_class=structlog.make_filtering_bound_logger(level),
+                logger_factory=lambda *_: _Stderr(),
+                cache_logger_on_first_use=False,
+            )
+            self._wanted = None
+        return getattr(structlog.get_logger(), method)
+
+
+LOG: Final = _Log()
+"""Where events are told."""
 
 
 def redacted(value: object) -> Any:  # noqa: ANN401 (as plain as JSON)
@@ -249,4 +269,4 @@ class _Libraries(logging.Handler):
             text = record.getMessage()
         except Exception:  # their format string; not ours to mend
             text = str(record.msg)
-        structlog.get_logger().warning("library.warned", reason=text, library=record.name)
+        LOG.warning("library.warned", reason=text, library=record.name)

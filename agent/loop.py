@@ -18,9 +18,10 @@ from agent.control import Request, Server
 from agent.converge import House
 from agent.ending import Interrupted
 from agent.engine import Engine
-from agent.events import LOG, Events
+from agent.events import Events
 from agent.host import LocalHost
 from agent.kept import Kept
+from agent.log import LOG
 from agent.logfiles import Logs
 from agent.lua import LuaJudge
 from agent.opening import Opener

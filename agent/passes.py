@@ -8,7 +8,7 @@ from agent import drifts
 from agent.choice import Choice, Read, Target
 from agent.converge import Converged, House, PassFailed, converge, observe, recollect
 from agent.ending import Interrupted
-from agent.events import LOG
+from agent.log import LOG
 from agent.outcome import Outcome, Result
 from agent.source import Source
 from agent.state import Anchor, StateUnusable

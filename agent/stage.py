@@ -10,8 +10,8 @@ import re
 import secrets
 from pathlib import PurePosixPath
 
-from agent.events import LOG
 from agent.host import LocalHost
+from agent.log import LOG
 from agent.overlay import Overlay, concerns
 from reconcilers import judging
 from reconcilers.candidate import render_candidate, render_trial

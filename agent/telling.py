@@ -9,7 +9,8 @@ import logging
 from collections.abc import Callable, Mapping
 
 from agent.converge import Converged
-from agent.events import LOG, Events
+from agent.events import Events
+from agent.log import LOG
 from agent.outcome import Outcome, mistake_from_json, mistake_json, plan_json, wait_json
 from agent.state import State
 from schemas.errors import AgentError, Mistake, SpecError

@@ -19,12 +19,12 @@ from agent import log
 ROOT = Path(__file__).parents[2]
 
 PREAMBLE = """
-import sys, structlog
+import sys
 from pathlib import Path
 from agent import log
 from schemas.secret import Secret
 log.configure(sys.argv[1] if len(sys.argv) > 1 else None)
-LOG = structlog.get_logger()
+LOG = log.LOG
 """
 
 
