@@ -45,8 +45,8 @@ class Overlay:
 
     def real(self, words: str) -> str:
         """Words about what is staged, as words about the real files. Of a long path Lua tells only its end."""
-        for staged, path in self.names.items():
-            words = words.replace(staged, path)
+        for staged in sorted(self.names, key=len, reverse=True):  # one may begin as another does
+            words = words.replace(staged, self.names[staged])
 
         def whole(match: re.Match[str]) -> str:
             found = (path for staged, path in self.names.items() if staged.endswith(match[1]))

@@ -72,3 +72,14 @@ def test_an_included_file_that_prosody_may_not_read_is_refused(living: Place) ->
     """Root's own copy would be read; Prosody's user is asked with the mode that the file will have."""
     files = FILES | {NAME: PLAIN + GOOD.replace("files/more.lua}", 'files/more.lua, mode: "0600"}')}
     refuse(living, files, f"{NAME}:3:13: ")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user writes only as Prosody's own")
+def test_of_many_included_files_the_bad_one_is_told(living: Place) -> None:
+    """Two staged names may begin alike: what is said of the eleventh is no word about the second."""
+    names = [f"<home>/a{number:02}" for number in range(12)] + ["<home>/b.lua"]
+    include = f"  include: [{', '.join(names)}]\n"
+    document = DOCUMENT.replace("prosody:\n", f"prosody:\n{include}")
+    files = "".join(f"  {name}: {{content: '', mode: '0644'}}\n" for name in names[:-1])
+    files += "  <home>/b.lua: {content: '', mode: '0600'}\n"
+    refuse(living, {NAME: document + files}, f"{NAME}:3:{include.index(names[-1]) + 1}: ")
