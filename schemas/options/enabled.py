@@ -16,6 +16,8 @@ class Named:
 
     value: str
     mark: Mark
+    prefix: str = ""
+    """What of the name is not written there: `storage_` of `default_storage: sql`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +50,8 @@ def gather_enabled(prosody: Map) -> Enabled:
     lists = any("modules_enabled" in scope.entries for scope in scopes)
     brings = any(word in scope.entries for scope in scopes for word in _LUA)
     return Enabled(
-        named=tuple(Named(value=name, mark=mark) for name, mark in values if name),
-        open=not lists or brings or any(not name for name, _ in values),
+        named=tuple(named for named in values if named.value),
+        open=not lists or brings or any(not named.value for named in values),
         has_plugins=any(word in prosody.entries for word in ("plugins", "plugin_paths")),
     )
 
@@ -63,13 +65,14 @@ def _scopes(scope: Map) -> Iterator[Map]:
                 yield from _scopes(entry.value)
 
 
-def _values(scope: Map) -> Iterator[tuple[str, Mark]]:
-    """Name and place of each module; an empty name for what is not a plain text."""
+def _values(scope: Map) -> Iterator[Named]:
+    """Each module; an empty name for what is not a plain text."""
     for key, prefix in (("modules_enabled", ""), ("module", ""), *_PREFIXES.items()):
         if key in scope.entries:
             for node in _leaves(scope.entries[key].value):
                 plain = isinstance(node, Scalar) and isinstance(node.value, str)
-                yield (f"{prefix}{node.value}" if plain and isinstance(node, Scalar) else ""), node.mark
+                name = f"{prefix}{node.value}" if plain and isinstance(node, Scalar) else ""
+                yield Named(value=name, mark=node.mark, prefix=prefix)
 
 
 def _leaves(node: Node) -> Iterator[Node]:

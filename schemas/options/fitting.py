@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from schemas.errors import Mark
 from schemas.findings import nearest
 from schemas.nodes import List, Map, Node, Scalar, describe
 from schemas.options import Option
@@ -43,6 +44,20 @@ def mismatch(node: Node, option: Option) -> str:
         return ""
     expected = " or ".join(dict.fromkeys(_expected(kind, option) for kind in option.types))
     return f"expected {expected}, found {describe(node)}; write {_remedy(node, option)}"
+
+
+def wrong_ports(name: str, node: Node, option: Option) -> Iterator[tuple[Mark, str]]:
+    """Each port that no service can listen on or be found at. Prosody itself finds out when it has started."""
+    if not name.endswith(("_port", "_ports")) or not {"list", "number", "integer"} & {*option.types}:
+        return
+    for item in node.items if isinstance(node, List) else (node,):
+        if isinstance(item, Map) and is_marked(item.entries):
+            continue
+        number = _number(item.value) if isinstance(item, Scalar) and item.value is not None else math.nan
+        if not (1 <= number <= 65535 and number == int(number)):
+            usual = re.search("[0-9]+", option.default)
+            text = f"expected a port from 1 to 65535, found {describe(item)}"
+            yield item.mark, text + (f"; write {usual[0]}, say" if usual else "")
 
 
 def _fits(node: Node, kind: str, option: Option) -> bool:

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from schemas.errors import Mark
 from schemas.findings import Findings
 from schemas.nodes import Entry, Map, Node, Scalar
 from schemas.options import LINES, Option, known, known_to_modules
-from schemas.options.enabled import Enabled, gather_enabled
-from schemas.options.fitting import mismatch
-from schemas.options.spelling import meant
+from schemas.options.enabled import Enabled, Named, gather_enabled
+from schemas.options.fitting import mismatch, wrong_ports
+from schemas.options.spelling import meant, meant_module
 from schemas.options.versions import lines_of
 from schemas.shape import HOST, Shape
 
@@ -50,7 +49,7 @@ def check_options(root: Map, installed: str | None, findings: Findings) -> None:
             if isinstance(name, str) and name not in words and entry.mark not in told:
                 checker.check_option(name, entry, scope.kind)
     for module in dict.fromkeys(enabled.named):
-        checker.check_module(module.value, module.mark)
+        checker.check_module(module)
 
 
 class _Checker:
@@ -65,6 +64,10 @@ class _Checker:
     def check_option(self, name: str, entry: Entry, scope: str) -> None:
         """One option where it stands."""
         rows = {line: known(line).option(name) for line in self._lines}
+        bounded = any(row is not None and row.least is not None for row in rows.values())
+        for here in () if bounded else filter(None, rows.values()):
+            for mark, text in wrong_ports(name, entry.value, here):
+                self._findings.add(mark, text)
         if all(_is_right(entry, scope, row) for row in rows.values()):
             return
         found = {line: row for line, row in rows.items() if row is not None and not row.gone}
@@ -128,23 +131,37 @@ class _Checker:
         if wrong and all(mismatch(entry.value, row) for row in others):
             self._findings.add(entry.value.mark if isinstance(entry.value, Scalar) else entry.mark, wrong)
 
-    def check_module(self, name: str, mark: Mark) -> None:
+    def check_module(self, module: Named) -> None:
         """One enabled module."""
+        name, mark = module.value, module.mark
         rows = {line: known(line).module(name) for line in self._lines}
         found = [row for row in rows.values() if row is not None]
         if found and all(row.deprecated for row in rows.values() if row is not None) and len(found) == len(rows):
             text = f"the module {name} does nothing any more in Prosody {_either(self._lines)}"
             self._findings.note(mark, f"{text}; {_instead(found[0].instead)}")
-        lacking = [line for line, row in rows.items() if row is None]
-        if not lacking or self._enabled.has_plugins:
-            return
+        lacking = tuple(line for line, row in rows.items() if row is None)
+        if lacking:
+            self._lacking_module(module, lacking)
+
+    def _lacking_module(self, module: Named, lacking: tuple[str, ...]) -> None:
+        """A module that not every wanted version brings."""
+        name = module.value
         having = [line for line in LINES if known(line).module(name) is not None]
-        if having and any(known_to_modules(line).module(name) is None for line in lacking):
+        apart = [line for line in lacking if known_to_modules(line).module(name) is not None]
+        close = "" if having or apart else meant_module(name, self._lines).removeprefix(module.prefix)
+        text = f"{name} is no module of Prosody {_either(lacking)}"
+        if self._enabled.has_plugins:
+            if close:
+                self._findings.note(module.mark, f"{text}; unless a source in prosody.plugins has it, write {close}")
+        elif close:
+            text = f"{text}; write {close}, or say in prosody.plugins or plugin_paths where it comes from"
+            self._findings.add(module.mark, text)
+        elif having and len(apart) < len(lacking):
             text = f"only Prosody {having[0]} has the module {name}; {_or_version('', having[0])}"
-            self._findings.add(mark, f"{text}, or name a source of it in prosody.plugins")
+            self._findings.add(module.mark, f"{text}, or name a source of it in prosody.plugins")
         else:
-            text = f"{name} is no module of Prosody {_either(tuple(lacking))}"
-            self._findings.note(mark, f"{text}; unless the host has it already, name a source of it in prosody.plugins")
+            text = f"{text}; unless the host has it already, name a source of it in prosody.plugins"
+            self._findings.note(module.mark, text)
 
 
 def _is_right(entry: Entry, scope: str, row: Option | None) -> bool:

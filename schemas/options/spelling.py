@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from functools import lru_cache
 
-from schemas.options import known, known_to_modules
+from schemas.options import Table, known, known_to_modules
 
 _SHORT = 8
 """A name below this length may have one slip, a longer one two."""
@@ -14,13 +13,32 @@ _SHORT = 8
 @lru_cache(maxsize=1024)
 def meant(name: str, lines: tuple[str, ...]) -> str:
     """The option of these versions that is a slip of the pen away; empty when none is. Cached: bodies repeat."""
-    names = {name for line in lines for table in (known(line), known_to_modules(line)) for name in table.options}
+    names = _names(lines)
     plain = name.lower().replace("-", "_")
     if plain in names:
         return plain
     allowed = 1 if len(name) < _SHORT else 2
-    close = difflib.get_close_matches(plain, sorted(names), n=3, cutoff=0.75)
-    return min((found for found in close if slips(plain, found) <= allowed), key=lambda n: slips(plain, n), default="")
+    close = [found for found in names if _may_be(plain, found, allowed) and slips(plain, found) <= allowed]
+    if not close:
+        return ""
+    import difflib
+
+    close = difflib.get_close_matches(plain, sorted(close), n=3, cutoff=0.75)
+    return min(close, key=lambda found: slips(plain, found), default="")
+
+
+@lru_cache(maxsize=4)
+def _names(lines: tuple[str, ...]) -> frozenset[str]:
+    tables = (table(line) for line in lines for table in (known, known_to_modules))
+    return frozenset().union(*(table.options for table in tables))
+
+
+def _may_be(one: str, other: str, allowed: int) -> bool:
+    """Whether so few slips can be enough: each changes the length by one at most, and brings one letter at most."""
+    if abs(len(one) - len(other)) > allowed:
+        return False
+    here, there = set(one), set(other)
+    return len(here - there) <= allowed and len(there - here) <= allowed
 
 
 def slips(one: str, other: str) -> int:
