@@ -137,7 +137,11 @@ def described(schema: Any) -> Iterator[tuple[str, Any]]:
 
 def test_every_key_tells_what_it_is() -> None:
     """An editor shows it beside the key; options tell of their type, readers and versions."""
-    silent = {name for name, value in described(SCHEMA) if ("type" in value or "anyOf" in value) and not value.get("description")}
+    silent = {
+        name
+        for name, value in described(SCHEMA)
+        if ("type" in value or "anyOf" in value) and not value.get("description")
+    }
     assert not silent
     options = SCHEMA["definitions"]["options"]["properties"]
     assert set().union(*(known(line).options for line in LINES)) <= options.keys()
