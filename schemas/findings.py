@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -134,5 +133,22 @@ def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     """The known name most like this one; empty when none is."""
     if len(word) > _LONGEST_WORD:
         return ""
-    close = difflib.get_close_matches(word, [name for name in known if name], n=1, cutoff=cutoff)
+    likely = [name for name in known if name and _may_be_like(word, name, cutoff)]
+    if not likely:  # each option of a host is compared with our words, and nearly none is like any of them
+        return ""
+    import difflib
+
+    close = difflib.get_close_matches(word, likely, n=1, cutoff=cutoff)
     return close[0] if close else ""
+
+
+def _may_be_like(one: str, other: str, cutoff: float) -> bool:
+    """Whether difflib's ratio can reach the cutoff at all: twice the letters that match over all letters of both.
+
+    No more can match than the shorter has, and none that the other lacks.
+    """
+    least = cutoff * (len(one) + len(other)) / 2
+    if len(one) < least or len(other) < least:
+        return False
+    here, there = set(one), set(other)
+    return len(one) - len(here - there) >= least and len(other) - len(there - here) >= least

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 from schemas.options import Table, known, known_to_modules
@@ -13,7 +14,30 @@ _SHORT = 8
 @lru_cache(maxsize=1024)
 def meant(name: str, lines: tuple[str, ...]) -> str:
     """The option of these versions that is a slip of the pen away; empty when none is. Cached: bodies repeat."""
-    names = _names(lines)
+    return _nearest(name, _options(lines))
+
+
+@lru_cache(maxsize=1024)
+def meant_module(name: str, lines: tuple[str, ...]) -> str:
+    """The module of these versions, or of prosody-modules, that is a slip of the pen away; empty when none is."""
+    return _nearest(name, _modules(lines))
+
+
+@lru_cache(maxsize=4)
+def _options(lines: tuple[str, ...]) -> frozenset[str]:
+    return frozenset().union(*(table.options for table in _tables(lines)))
+
+
+@lru_cache(maxsize=4)
+def _modules(lines: tuple[str, ...]) -> frozenset[str]:
+    return frozenset().union(*(table.modules for table in _tables(lines)))
+
+
+def _tables(lines: tuple[str, ...]) -> Iterator[Table]:
+    return (table(line) for line in lines for table in (known, known_to_modules))
+
+
+def _nearest(name: str, names: frozenset[str]) -> str:
     plain = name.lower().replace("-", "_")
     if plain in names:
         return plain
@@ -25,12 +49,6 @@ def meant(name: str, lines: tuple[str, ...]) -> str:
 
     close = difflib.get_close_matches(plain, sorted(close), n=3, cutoff=0.75)
     return min(close, key=lambda found: slips(plain, found), default="")
-
-
-@lru_cache(maxsize=4)
-def _names(lines: tuple[str, ...]) -> frozenset[str]:
-    tables = (table(line) for line in lines for table in (known, known_to_modules))
-    return frozenset().union(*(table.options for table in tables))
 
 
 def _may_be(one: str, other: str, allowed: int) -> bool:
