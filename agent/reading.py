@@ -43,7 +43,7 @@ class _Reading:
     spec: HostSpec
     files: Mapping[str, Entry]
     names: bytes
-    prosody: str | None
+    facts: Facts
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,25 +70,27 @@ class Reader:
         """Raises SpecError with every mistake.
 
         Of a revision that was accepted before, a secret that this host cannot open any more is none: its key was
-        lost, and what needs the secret waits for it, while the rest goes on being enforced.
+        lost, and what needs the secret waits for it, while the rest goes on being enforced. Nor is an option that
+        the host's Prosody has no more, since it was upgraded.
         """
-        spec = self._read_again(tree)
+        facts = replace(self.facts, prosody=self.prosody(), is_accepted=accepted)
+        spec = self._read_again(tree, facts)
         mistakes: list[Mistake] = []
         if spec is None:
-            spec, mistakes = self._read_anew(tree)
+            spec, mistakes = self._read_anew(tree, facts)
         mistakes += _beyond_the_fence(spec, self.may_write, self.may_read)
         mistakes += _out_of_sight(spec, self.may_look_again)
         mistakes += self.unopened(spec) if self.unopened and not accepted else ()
         if mistakes:
             raise SpecError([*mistakes, *self._in_lua(spec, mistakes)])
         files = {path: tree.entry(path) for path in spec.documents | spec.sources.keys()}
-        self._last = _Reading(spec=spec, files=files, names=tree.names(), prosody=self.prosody())
+        self._last = _Reading(spec=spec, files=files, names=tree.names(), facts=facts)
         return spec
 
-    def _read_again(self, tree: SourceTree) -> HostSpec | None:
+    def _read_again(self, tree: SourceTree, facts: Facts) -> HostSpec | None:
         """The same document with other bytes in the files that are only copied; None when more has changed."""
         last = self._last
-        if last is None or tree.names() != last.names or self.prosody() != last.prosody:
+        if last is None or tree.names() != last.names or facts != last.facts:
             return None
         changed = {path for path, entry in last.files.items() if tree.entry(path) != entry}
         if not changed <= _only_copied(last.spec) or any(tree.entry(path).link for path in changed):
@@ -97,12 +99,12 @@ class Reader:
         fresh = {path: Source(data=blob.data, executable=blob.executable) for path, blob in blobs.items()}
         return with_sources(last.spec, {**last.spec.sources, **fresh})
 
-    def _read_anew(self, tree: SourceTree) -> tuple[HostSpec, list[Mistake]]:
+    def _read_anew(self, tree: SourceTree, facts: Facts) -> tuple[HostSpec, list[Mistake]]:
         at_work_on = f"hosts/{self.name}.yaml"
         mistakes: list[Mistake] = []
         try:
             with Worker(_Desk(tree=tree), between=self.between) as worker:
-                spec = self._load(worker)
+                spec = self._load(worker, facts)
                 trials = {name: self._trial(spec, name) for name in render.used_templates(spec)}
                 for at_work_on in (name for name, trial in trials.items() if trial not in self._passed):
                     mistakes += worker.call(_try, at_work_on, self._fqdn)
@@ -112,10 +114,10 @@ class Reader:
             self._passed = frozenset(trials.values())
         return spec, mistakes
 
-    def _load(self, worker: Worker) -> HostSpec:
+    def _load(self, worker: Worker, facts: Facts) -> HostSpec:
         """Raises SpecError with what else is wrong with the commit: that does not wait for the next push."""
         try:
-            return worker.call(_load, self.name, replace(self.facts, prosody=self.prosody()))
+            return worker.call(_load, self.name, facts)
         except SpecError as error:
             mistakes = list(error.mistakes)
         try:

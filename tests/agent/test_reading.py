@@ -176,3 +176,9 @@ def test_options_are_checked_against_the_prosody_that_is_there_now(tmp_path: Pat
     installed = "0.12.3"
     with pytest.raises(SpecError, match=r"sqlite_tune: Prosody 0\.12 has no such option, 13\.0 has"):
         reader.read(tree)
+    again = Reader(name="a.test", facts=new_reader().facts, prosody=lambda: installed)
+    again.read(tree, accepted=True)  # or an upgrade of Prosody would leave an agent that starts with nothing to enforce
+    repository.commit({"README": "more"})
+    repository.push()
+    with pytest.raises(SpecError, match="sqlite_tune"):
+        again.read(source.tree(source.fetch()))
