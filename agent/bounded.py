@@ -80,11 +80,19 @@ class Worker:
     ) -> None:
         self._seconds, self._megabytes, self._left = seconds, megabytes, seconds
         self._between = between
+        parent = os.getpid()
         here, there = os.pipe(), os.pipe()
-        with _no_fork_warning():
-            self._pid = os.fork()
+        try:
+            with _no_fork_warning():
+                self._pid = os.fork()
+        except OSError:
+            for end in (*here, *there):
+                os.close(end)
+            raise
         if self._pid == 0:
-            _serve(there[0], here[1], context, seconds=seconds, megabytes=megabytes)
+            for end in (here[0], there[1]):  # the parent's: who holds them himself never sees a pipe end
+                os.close(end)
+            _serve(there[0], here[1], context, parent=parent, seconds=seconds, megabytes=megabytes)
         os.close(there[0])
         os.close(here[1])
         self._answers, self._calls = here[0], there[1]
@@ -156,10 +164,12 @@ def _no_fork_warning() -> Iterator[None]:
         yield
 
 
-def _serve(calls: int, answers: int, context: object, *, seconds: float, megabytes: int) -> None:
+def _serve(calls: int, answers: int, context: object, *, parent: int, seconds: float, megabytes: int) -> None:
     """The child: answer until the pipe closes. Never returns into the agent's own code."""
     try:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before that
+            os._exit(1)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
             signal.signal(number, signal.SIG_IGN)  # Ctrl-C is for the parent; to die of it would look like a limit
         gc.disable()  # the child lives for moments, and a collection would copy every page it shares
