@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from schemas.desired.forms import VERSION_WORDS
 from schemas.findings import Findings
-from schemas.nodes import Entry, Map, Node, Scalar
+from schemas.nodes import Entry, Map, Node, Scalar, describe
 from schemas.options import LINES, Option, known, known_to_modules
 from schemas.options.enabled import Enabled, Named, gather_enabled
 from schemas.options.fitting import mismatch, wrong_ports
@@ -37,10 +38,17 @@ def check_options(root: Map, installed: str | None, findings: Findings) -> None:
     prosody = root.entries.get("prosody")
     if prosody is None or not isinstance(prosody.value, Map):
         return
-    lines = lines_of(_word(prosody.value, "version"), installed)
+    told = {mark for mark, _ in findings.certain()}
+    said = prosody.value.entries.get("version")
+    wanted = _word(prosody.value, "version")
+    if said is not None and wanted not in (None, *VERSION_WORDS) and not lines_of(wanted):
+        if said.value.mark not in told:
+            text = f"expected a version of {_either(LINES)}, found {describe(said.value)}"
+            findings.add(said.value.mark, f'{text}; write "{LINES[-1]}", say')
+        return
+    lines = lines_of(wanted, installed)
     if not lines:
         return
-    told = {mark for mark, _ in findings.certain()}
     enabled = gather_enabled(prosody.value)
     checker = _Checker(lines, enabled, findings)
     for scope in _scopes(prosody.value):
