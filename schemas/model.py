@@ -14,7 +14,7 @@ from schemas.errors import Mark
 from schemas.findings import Findings, nearest
 from schemas.nodes import Entry, Key, List, Map, Node, Scalar, Way, describe
 from schemas.notation import quoted, shortened
-from schemas.shape import ELSEWHERE, MARKED, Shape, is_marked
+from schemas.shape import BESIDE, ELSEWHERE, MARKED, Shape, is_marked
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -88,8 +88,9 @@ class Modeller:
 
     def _is_option(self, key: str, entry: Entry, words: frozenset[str]) -> bool:
         if key in ELSEWHERE:
-            known = ", ".join(sorted(words))
-            self._findings.add(entry.mark, f"{key} does not belong here; words of ours that do: {known}")
+            known = f"words of ours that do: {', '.join(sorted(words))}"
+            where = "write it beside prosody" if key in BESIDE else known
+            self._findings.add(entry.mark, f"{key} does not belong here; {where}")
             return False
         close = _misspelled(key, words)
         if close:

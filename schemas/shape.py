@@ -11,7 +11,7 @@ from functools import cache
 
 from pydantic import BaseModel
 
-from schemas.desired import Prosody
+from schemas.desired import Host, Prosody
 from schemas.desired.part import named
 
 MARKED = ("host_file", "generated", "lua", "age", "read")
@@ -267,11 +267,9 @@ HOST = Shape(
     },
 )
 
-ELSEWHERE = (
-    frozenset({"profile", "extends", "vars", "prune", "prosody", "files", "module"})
-    | (Prosody.model_fields.keys() - {"options"})
-    | (set(MARKED) - {"lua"})
-)
+BESIDE = frozenset(Host.model_fields.keys() - Prosody.model_fields.keys() - {"certificates"})
+"""Words of the first level that none of Prosody's scopes has. `certificates` is an option, too: a directory."""
+ELSEWHERE = BESIDE | {"extends", "module"} | (Prosody.model_fields.keys() - {"options"}) | (set(MARKED) - {"lua"})
 """Words of ours are never the name of a Prosody option; each is refused in a scope that is not its own."""
 
 
