@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,14 +75,21 @@ def _this_host(words: Words) -> tuple[Mapping[str, Facts], Callable[[HostSpec], 
     """What this machine is and allows, when the settings are named; else it is taken for a laptop."""
     if words.config is None:
         return {}, None
-    from agent import site
+    from agent import elsewhere, site
+    from agent.opening import Opener
     from agent.reading import closed
     from agent.settings import load_settings
 
     settings = load_settings(words.config)
     place = site.Place(settings, Path(os.path.abspath(words.config)), b"")
-    facts = {settings.host: site.facts(settings)}
-    return facts, lambda spec: closed(spec, place.may_write, place.may_read, place.may_look_again)
+    unopened = Opener(settings.age_key).mistakes
+    facts = replace(site.facts(settings), prosody=elsewhere.installed())
+
+    def judge(spec: HostSpec) -> Iterable[Mistake]:
+        yield from closed(spec, place.may_write, place.may_read, place.may_look_again)
+        yield from unopened(spec)
+
+    return {settings.host: facts}, judge
 
 
 def _print_json(value: object) -> None:

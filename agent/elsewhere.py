@@ -28,6 +28,12 @@ _TOGETHER = 25
 """Configurations that one Lua process reads: each takes it some milliseconds, and a process has a second or two."""
 
 
+def installed() -> str | None:
+    """The version of the Prosody of this machine; None when there is none."""
+    prosody = local.find_prosody(_eyes(), local.CANDIDATES)
+    return prosody.version if prosody else None
+
+
 def judge_lua(readings: Sequence[Reading]) -> tuple[list[Mistake], tuple[str, ...]]:
     """What is wrong with the Lua and the configurations of these hosts, and why nobody here can tell."""
     host = _eyes()

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import pyrage
 import pytest
 
+from agent.elsewhere import installed
 from agent.validate import Finding, Level, validate
 from reconcilers.profiles import local
 from schemas.errors import Mark, Mistake
 from schemas.load import Blob, Facts, load
+from schemas.options import LINES
 
 ROOT = Path(__file__).parents[2]
 
@@ -148,9 +151,35 @@ def test_with_its_settings_a_host_is_judged_as_itself(checkout: Path, home: Path
     words = ("validate", "--host", "b.example", "--config", home / "agent.yaml")
     (line,) = prosodist(*words, cwd=checkout, code=1).stdout.splitlines()
     assert "services: not yet" in line
-    (checkout / "hosts/b.example.yaml").write_text("profile: local\nfiles: {/etc/motd: {content: x}}\n")
-    (line,) = prosodist(*words, cwd=checkout, code=1).stdout.splitlines()
-    assert "a push may not write there" in line
+    (checkout / "secrets").mkdir()
+    somebody = pyrage.x25519.Identity.generate().to_public()
+    (checkout / "secrets/a.age").write_bytes(pyrage.encrypt(b"x", [somebody]))
+    (home / "age").write_text(str(pyrage.x25519.Identity.generate()))
+    with (home / "agent.yaml").open("a") as settings:
+        settings.write(f"age_key: {home}/age\n")
+    (checkout / "hosts/b.example.yaml").write_text(
+        "profile: local\nfiles: {/etc/motd: {content: x}, <home>/a: {content: {age: secrets/a.age}}}\n"
+    )
+    written, opened = prosodist(*words, cwd=checkout, code=1).stdout.splitlines()
+    assert "a push may not write there" in written
+    assert "secrets/a.age" in opened
+    prosodist("validate", "--host", "b.example", cwd=checkout)
+
+
+def test_options_are_held_against_the_prosody_of_this_host(checkout: Path, home: Path) -> None:
+    """A laptop must write what is right for every version; the host has one."""
+    version = installed()
+    assert version is not None
+    line = next(line for line in LINES if version.startswith(line))
+    option = {"0.12": "invites_page_module: x", "13.0": "advertise_bosh: true"}[line]
+    (checkout / "hosts/b.example.yaml").write_text(f"profile: local\nprosody: {{{option}}}\n")
+    (home / "home").mkdir()
+    (home / "agent.yaml").write_text(
+        f"repository: {checkout}\nhost: b.example\nhome: {home}/home\nstate_dir: {home}/s\n"
+    )
+    done = prosodist("validate", "--host", "b.example", cwd=checkout, code=1)
+    assert f"only Prosody {line} has this option" in done.stdout
+    prosodist("validate", "--host", "b.example", "--config", home / "agent.yaml", cwd=checkout)
 
 
 # --- show and schema ---
