@@ -28,6 +28,9 @@ _TAB = "a tab indents this line; indent with spaces"
 _MERGE_KEY = "the merge key << may not stand here; share values by extends"
 _TAB_INDENT = re.compile(r"(?:\A|\r\n?|\n) *\t")
 
+_new = tuple.__new__
+"""`_new(Mark, (…))` is `Mark(…)` in half the time: here a hundred thousand are made for one file."""
+
 Event: TypeAlias = Any
 """One of PyYAML's; their attributes are untyped."""
 
@@ -69,6 +72,10 @@ class _Open:
         self.entries: dict[Key, Entry] = {}
         self.key: tuple[Key | None, Mark] | None = None  # read, its value to come; a key of None was refused
 
+    def is_new(self, key: str) -> bool:
+        """Whether this can be the next key of a map."""
+        return self.is_map and key not in self.entries
+
     def close(self) -> Node:
         return Map(self.mark, self.entries) if self.is_map else List(self.mark, tuple(self.items))
 
@@ -94,7 +101,9 @@ class _Builder:
         parser = CParser(self._text)
         try:
             for event in iter(parser.get_event, None):
-                if not self._take(event):
+                if type(event) is yaml.ScalarEvent:
+                    self._scalar(event)
+                elif not self._take(event):
                     break
                 if self._values > MOST_VALUES:
                     text = f"the file has over {MOST_VALUES} values; split it by extends"
@@ -115,11 +124,9 @@ class _Builder:
         self._refuse_tabs()
 
     def _take(self, event: Event) -> bool:
-        """One event; false when there is no use in reading on."""
+        """One event that is no scalar; false when there is no use in reading on."""
         kind = type(event)
-        if kind is yaml.ScalarEvent:
-            self._scalar(event)
-        elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+        if kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
             return self._begin(event)
         elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
             self._place(self._open.pop().close())
@@ -134,11 +141,12 @@ class _Builder:
 
     def _begin(self, event: Event) -> bool:
         mark = self._mark(event)
-        self._refuse_marks(event, mark)
+        if event.anchor is not None or event.tag is not None:
+            self._refuse_marks(event, mark)
         if len(self._open) >= DEEPEST:
             self._break_off(mark, f"the value lies deeper than {DEEPEST} levels; write it flatter")
             return False
-        self._open.append(_Open(mark, is_map=isinstance(event, yaml.MappingStartEvent)))
+        self._open.append(_Open(mark, is_map=type(event) is yaml.MappingStartEvent))
         return True
 
     def _document(self, event: Event) -> bool:
@@ -160,8 +168,7 @@ class _Builder:
             self._findings.refuse(mark, f"the tag {tag} may not stand here; take it out, and quote what is text")
 
     def _scalar(self, event: Event) -> None:
-        start = event.start_mark
-        mark = self._last = Mark(self._file, start.line + 1, start.column + 1)
+        mark = self._last = self._mark(event)
         if event.anchor is not None or event.tag is not None:
             self._refuse_marks(event, mark)
         written: str = event.value
@@ -174,7 +181,12 @@ class _Builder:
             except Disputed as error:
                 merges = written == "<<" and self._expects_key()
                 self._findings.refuse(mark, _MERGE_KEY if merges else str(error))
-        self._place(Scalar(mark, value, written))
+        around = self._open[-1] if self._open else None
+        if around is not None and around.key is None and type(value) is str and around.is_new(value):
+            self._values += 1
+            around.key = value, mark  # nearly every key; the others are looked at as the nodes that they are
+        else:
+            self._place(_new(Scalar, (mark, value, written)))
 
     def _expects_key(self) -> bool:
         return bool(self._open) and self._open[-1].is_map and self._open[-1].key is None
@@ -194,7 +206,7 @@ class _Builder:
             key, mark = around.key
             around.key = None
             if key is not None:
-                around.entries[key] = Entry(mark, node)
+                around.entries[key] = _new(Entry, (mark, node))
 
     def _key(self, node: Node, around: _Open) -> Key | None:
         """None when this can be no key of the map around it."""
@@ -218,7 +230,7 @@ class _Builder:
 
     def _mark(self, event: Event) -> Mark:
         start = event.start_mark
-        return Mark(self._file, start.line + 1, start.column + 1)
+        return _new(Mark, (self._file, start.line + 1, start.column + 1))
 
     def _break_off(self, mark: Mark, text: str) -> None:
         self.broken = True

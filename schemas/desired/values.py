@@ -72,15 +72,22 @@ def find_secrets(value: object, way: Way = ()) -> Iterator[tuple[Way, SecretRef]
         case HostFile() | Generated() | Age():
             yield way, value
         case Model():
-            for name in type(value).model_fields:
-                if name in value.model_fields_set:
-                    yield from find_secrets(getattr(value, name), way if name == "options" else (*way, name))
+            said = value.model_fields_set
+            for name, item in value.__dict__.items():
+                if name in said and type(item) not in _WITHOUT:
+                    yield from find_secrets(item, way if name == "options" else (*way, name))
         case Mapping():
             for key, item in value.items():
-                yield from find_secrets(item, (*way, key))
+                if type(item) not in _WITHOUT:
+                    yield from find_secrets(item, (*way, key))
         case tuple() | list():
             for place, item in enumerate(value):
-                yield from find_secrets(item, (*way, place))
+                if type(item) not in _WITHOUT:
+                    yield from find_secrets(item, (*way, place))
+
+
+_WITHOUT = frozenset({str, int, float, bool, type(None)})
+"""What most of a document is, and holds no secret."""
 
 
 """A secret, wherever one may stand: any of the three."""
