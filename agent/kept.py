@@ -8,7 +8,6 @@ key; where it is lost, the copy's own will do. It is written first: a copy count
 from __future__ import annotations
 
 import contextlib
-import difflib
 import hmac
 import json
 import os
@@ -161,6 +160,8 @@ class Kept:
         ids = self._ids()
         if not ids:
             return "nothing is kept yet"
+        import difflib
+
         near = difflib.get_close_matches(id_, ids, n=1) or ids[-1:]
         return f"the nearest is {near[0]}; `prosodist kept list` shows all"
 

@@ -250,7 +250,7 @@ def _is_ours(certificate: x509.Certificate) -> bool:
 def _to_ascii(name: str) -> str:
     """A-labels, as they stand in a certificate (RFC 5280, 7.2)."""
     try:
-        return name.encode("idna").decode().lower()
+        return name.lower() if name.isascii() else name.encode("idna").decode().lower()
     except UnicodeError:
         return name
 

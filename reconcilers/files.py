@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -321,6 +320,8 @@ def _diff(path: PurePosixPath, wanted: Wanted, seen: Seen | None) -> tuple[str, 
         return ("(binary)",)
     if len(live) + len(wish) > 20_000:
         return ("(too long to compare line by line)",)
+    import difflib
+
     return tuple(difflib.unified_diff(live, wish, f"{path} (live)", f"{path} (git)", lineterm=""))
 
 

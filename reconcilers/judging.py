@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from encodings.idna import nameprep
 
 from reconcilers.candidate import included
 from reconcilers.contract import Reader, Site
@@ -125,6 +124,10 @@ def _refuse_early_end(main: MainFile, said: Parsed, spec: HostSpec) -> None:
 
 def _prepared(name: str) -> str:
     """The name as Prosody keeps it; itself when it has no such form."""
+    if name.isascii():
+        return name.lower()
+    from encodings.idna import nameprep  # brings tables that few hosts need
+
     try:
         return nameprep(name)
     except UnicodeError:

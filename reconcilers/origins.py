@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import SequenceMatcher
-
 _MOST = 4_000_000
 """Lines of the one times lines of the other: beyond that it is not worth the wait."""
 
@@ -13,6 +11,8 @@ def source_line(source: bytes, rendered: bytes, line: int) -> int:
     wanted, made = source.split(b"\n"), rendered.split(b"\n")
     if not 0 < line <= len(made) or len(wanted) * len(made) > _MOST:
         return 0
+    from difflib import SequenceMatcher
+
     for tag, from_, to, first, last in SequenceMatcher(None, wanted, made, autojunk=False).get_opcodes():
         if first < line <= last:
             if tag == "insert":  # a loop or a value of several lines
