@@ -18,6 +18,7 @@ MANAGERS = {
     "local": (),
 }
 """The package managers of each kind of host."""
+_WANTS_DNS = "wants a record in the DNS; write challenge: {dns-01: …} beside it"
 _MANAGERS = frozenset().union(*MANAGERS.values())
 
 
@@ -44,19 +45,23 @@ def _check_notices(root: Map, findings: Findings) -> None:
 def _check_certificates(root: Map, hosts: set[str], findings: Findings) -> None:
     alone = {name for name, _ in _things(root, "prosody", "components")}
     served = hosts | alone
-    everyone: list[Mark] = []
+    taken: dict[str, Mark] = {}
     for name, (mark, thing) in _things(root, "certificates"):
-        if isinstance(thing, Map) and "hosts" not in thing.entries and name not in served:
+        by_its_name = isinstance(thing, Map) and "hosts" not in thing.entries
+        is_none = _below(thing, "none") is not None
+        if by_its_name and name not in served:
             findings.miss(mark, f"there is no virtual host {name}; {_near(name, served)}, or say hosts: [HOST]")
-        for host, at in _texts(thing, "hosts"):
-            if host == "all":
-                everyone.append(at)
-            elif host not in served:
+        for host, at in [(name, mark)] if by_its_name else _texts(thing, "hosts"):
+            if host in taken and host == "all":
+                text = f"another certificate serves all the others already ({taken[host]}); name the hosts"
+                findings.add(at, text)
+            elif host in taken and (by_its_name or not is_none):
+                findings.add(at, f"{host} has a certificate already ({taken[host]}); take one of them out")
+            elif host != "all" and host not in served and not by_its_name:
                 findings.miss(at, f"there is no virtual host {host}; {_near(host, served)}")
+            taken.setdefault(host, at)
         if isinstance(thing, Map):
             _check_wants_dns(thing, findings)
-    for mark in everyone[1:]:
-        findings.add(mark, f"another certificate serves all the others already ({everyone[0]}); name the hosts")
 
 
 def _check_wants_dns(thing: Map, findings: Findings) -> None:
@@ -67,13 +72,21 @@ def _check_wants_dns(thing: Map, findings: Findings) -> None:
     for key in ("wildcard", "dane"):
         value = thing.entries[key].value if key in thing.entries else None
         if isinstance(value, Scalar) and value.value is True:
-            findings.miss(thing.entries[key].mark, "wants a record in the DNS; write challenge: {dns-01: …} beside it")
+            findings.miss(thing.entries[key].mark, _WANTS_DNS)
+    for name, mark in _texts(thing, "names"):
+        if name.startswith("*."):
+            findings.miss(mark, f"{name} {_WANTS_DNS}")
 
 
 def _check_accounts(root: Map, hosts: set[str], findings: Findings) -> None:
-    for name, (mark, _) in _things(root, "accounts"):
+    for name, (mark, account) in _things(root, "accounts"):
         domain = name.partition("@")[2]
-        if domain and "/" not in domain and domain not in hosts:
+        state = _below(account, "state")
+        if isinstance(account, Map) and isinstance(state, Scalar) and state.value == "absent":
+            for key in account.entries.keys() & {"password", "scram"}:
+                text = "belongs to an account that is there, but the state here is absent; take it out"
+                findings.add(account.entries[key].mark, text)
+        if domain and "/" not in domain and domain.lower() not in hosts:
             findings.miss(mark, f"there is no virtual host {domain}; {_near(domain, hosts)}")
 
 

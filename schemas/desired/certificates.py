@@ -91,7 +91,7 @@ class Certificate(Thing):
     wildcard: bool = Field(default=False, description="issuers: *.HOST instead of each component")
     names: tuple[HostName, ...] = Field(default=(), description="issuers: further names")
     take: Literal["copy", "link"] = Field(default="copy", description="path: whether Prosody has a copy or a link")
-    hosts: tuple[HostName, ...] | None = Field(
+    hosts: Annotated[tuple[HostName, ...] | None, BeforeValidator(check_some)] = Field(
         default=None, description="virtual hosts that it serves, or `all` the others; its name"
     )
     notify: tuple[Notice, ...] = Field(default=(), description="services that read the pair too")

@@ -128,8 +128,8 @@ def check_jid(value: object) -> str:
         raise refuse(f"expected a JID without a resource, found {found(text)}; write {text.partition('/')[0]}")
     if not re.fullmatch(r"""[^\s\x00-\x20\x7f"&'/:<>@]+""", user) or len(user.encode()) > 1023:
         raise refuse(f"expected a JID, found {found(text)}; its name may hold none of \" & ' / : < > @ and no space")
-    if user != user.lower():
-        raise refuse(f"expected a JID in lower case, found {found(text)}; write {user.lower()}@{domain}")
+    if text != text.lower():
+        raise refuse(f"expected a JID in lower case, found {found(text)}; write {text.lower()}")
     _check_domain(domain)
     return text
 
