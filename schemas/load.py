@@ -18,7 +18,7 @@ from schemas.documents import Blob, Document, Documents, Library, Tree, near
 from schemas.errors import Mark, Mistake, SpecError
 from schemas.findings import Enough, Findings
 from schemas.fragments import first_lines
-from schemas.kinds import check_kinds
+from schemas.kinds import check_kinds, kind_of
 from schemas.model import Modeller
 from schemas.names import Names, gather
 from schemas.names import replace as replace_names
@@ -118,6 +118,8 @@ def _spec(
         if spare.shape.model is not None:
             alone = Findings()
             Modeller(alone).model(spare.node, spare.shape, spare.shape.model)
+            if isinstance(spare.node, Map) and kind_of(spare.node, spare.shape):
+                check_kinds(spare.node, spare.shape, alone)
             findings.adopt(alone)
 
     def tree_files(path: str) -> Iterator[str]:
@@ -134,7 +136,7 @@ def _spec(
     check.check_refresh(root, findings)
     check.check_known_home(root, facts.home, findings)
     if not facts.is_accepted:
-        check_options(root, facts.prosody, findings)
+        check_options(root, combiner.spares, facts.prosody, findings)
     sources = gather_sources(root, tree, findings, modeller.sealed)
     if host is None or findings:
         return None

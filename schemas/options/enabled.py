@@ -43,9 +43,9 @@ _PREFIXES = {
 _LUA = ("lua", "include", "template")
 
 
-def gather_enabled(prosody: Map) -> Enabled:
-    """The modules of the global scope, of each host and of each component."""
-    scopes = tuple(_scopes(prosody))
+def gather_enabled(prosody: Map, *unused: Node) -> Enabled:
+    """The modules of the global scope, of each host and of each component; of bodies that are not in use, too."""
+    scopes = tuple(scope for node in (prosody, *unused) if isinstance(node, Map) for scope in _scopes(node))
     values = [value for scope in scopes for value in _values(scope)]
     lists = any("modules_enabled" in scope.entries for scope in scopes)
     brings = any(word in scope.entries for scope in scopes for word in _LUA)

@@ -7,9 +7,10 @@ read by a module that is not known here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from schemas.combine import Spare
 from schemas.desired.forms import VERSION_WORDS
 from schemas.findings import Findings
 from schemas.nodes import Entry, Map, Node, Scalar, describe
@@ -30,8 +31,8 @@ class _Scope:
     shape: Shape
 
 
-def check_options(root: Map, installed: str | None, findings: Findings) -> None:
-    """Tell what is wrong with the options and modules of a combined document.
+def check_options(root: Map, spares: Sequence[Spare], installed: str | None, findings: Findings) -> None:
+    """Tell what is wrong with the options and modules of a combined document and of bodies that nothing extends.
 
     `installed` is the version of Prosody that the host has; None where that is not known.
     """
@@ -49,9 +50,10 @@ def check_options(root: Map, installed: str | None, findings: Findings) -> None:
     lines = lines_of(wanted, installed)
     if not lines:
         return
-    enabled = gather_enabled(prosody.value)
+    unused = [spare for spare in spares if spare.shape.scope and isinstance(spare.node, Map)]
+    enabled = gather_enabled(prosody.value, *(spare.node for spare in unused))
     checker = _Checker(lines, enabled, findings)
-    for scope in _scopes(prosody.value):
+    for scope in (*_scopes(prosody.value), *(scope for spare in unused for scope in _spare_scopes(spare))):
         words = scope.shape.words
         for name, entry in scope.node.entries.items():
             if isinstance(name, str) and name not in words and entry.mark not in told:
@@ -185,10 +187,20 @@ def _scopes(prosody: Map) -> Iterator[_Scope]:
     yield _Scope(kind="global", node=prosody, shape=shape)
     for key, kind in (("virtual_hosts", "host"), ("components", "component")):
         for node in _maps(prosody, key):
-            below = shape.below(key).below("")
-            yield _Scope(kind=kind, node=node, shape=below)
-            for component in _maps(node, "components") if kind == "host" else ():
-                yield _Scope(kind="component", node=component, shape=below.below("components").below(""))
+            yield from _with_components(kind, node, shape.below(key).below(""))
+
+
+def _with_components(kind: str, node: Map, shape: Shape) -> Iterator[_Scope]:
+    yield _Scope(kind=kind, node=node, shape=shape)
+    for component in _maps(node, "components") if kind == "host" else ():
+        yield _Scope(kind="component", node=component, shape=shape.below("components").below(""))
+
+
+def _spare_scopes(spare: Spare) -> Iterator[_Scope]:
+    if isinstance(spare.node, Map):
+        yield from _with_components(
+            "host" if "components" in spare.shape.keys else "component", spare.node, spare.shape
+        )
 
 
 def _maps(node: Map, key: str) -> Iterator[Map]:
