@@ -190,8 +190,14 @@ class Mirror:
         except TooDear as error:
             self._unpackable = refs
             raise Temporary(f"{self.bundle.path}: to pack the history {error}; take large files out of it") from None
+        except OSError as error:
+            if error.errno is None:  # libgit2's, of the mirror; the system's own is of this host
+                raise self._uncopied(error) from None
+            raise Temporary(
+                f"{self.bundle.path}: cannot be written ({error.strerror}); make room on this host"
+            ) from None
         except (*GIT_TROUBLE, BundleDamaged) as error:
-            raise MirrorDamaged(f"{self.path}: it could not be copied to {self.bundle.path} ({error})") from None
+            raise self._uncopied(error) from None
         return True
 
     def sweep(self) -> None:
@@ -207,6 +213,9 @@ class Mirror:
             self._packs = self._list_packs()
 
     # --- the parts ---
+
+    def _uncopied(self, error: Exception) -> MirrorDamaged:
+        return MirrorDamaged(f"{self.path}: it could not be copied to {self.bundle.path} ({error})")
 
     def _opened(self) -> pygit2.Repository:
         return self.open() if self._repository is None else self._repository

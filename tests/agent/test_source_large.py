@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
 import subprocess
 from collections.abc import Callable
@@ -73,6 +75,27 @@ def test_a_history_that_cannot_be_saved_is_tried_once(
         source.save()
     assert not source.save()
     assert (source.kept("accepted"), source.take_notices()) == (tip, ())
+
+
+def test_a_history_that_finds_no_room_is_saved_later(
+    git_repo: Callable[[], GitRepository], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that is short of processes says nothing about the mirror: it is not made anew from an older bundle."""
+    repository = git_repo()
+    repository.commit({"hosts/a.yaml": "profile: local\n"})
+    repository.push()
+    source = Source(repository=str(repository.bare), branch="main", state_dir=home / "state")
+    source.keep("accepted", source.fetch())
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fork", _refuse)
+        with pytest.raises(Temporary, match="make room"):
+            source.save()
+    assert source.take_notices() == ()
+    assert source.save()
+
+
+def _refuse() -> int:
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
 def test_a_commit_that_git_s_protocol_has_brought(large: GitRepository, home: Path) -> None:
