@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from reconcilers import secrets
 from reconcilers.contract import FileInfo, Reader, Site
+from reconcilers.linediff import diff_lines
 from reconcilers.ports import known_ports
 from reconcilers.templated import render_file
 from schemas.desired import File, HostSpec
@@ -314,15 +315,7 @@ def _diff(path: PurePosixPath, wanted: Wanted, seen: Seen | None) -> tuple[str, 
         return ()
     if isinstance(wanted.content, Secret) or not (seen.info.mode & wanted.mode & 0o004):
         return ("(content not shown: not everybody may read it)",)
-    try:
-        live, wish = seen.content.decode().splitlines(), wanted.content.decode().splitlines()
-    except UnicodeDecodeError:
-        return ("(binary)",)
-    if len(live) + len(wish) > 20_000:
-        return ("(too long to compare line by line)",)
-    import difflib
-
-    return tuple(difflib.unified_diff(live, wish, f"{path} (live)", f"{path} (git)", lineterm=""))
+    return diff_lines(path, seen.content, wanted.content)
 
 
 def _released(path: PurePosixPath, seen: Seen | None, policy: Policy) -> Change:
