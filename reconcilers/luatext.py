@@ -56,7 +56,9 @@ def is_name(text: str) -> bool:
 def quote(text: str | bytes) -> str:
     """A Lua string on one line. Letters of every script stay readable; what cannot be seen is escaped."""
     if isinstance(text, bytes):
-        return '"' + "".join(map(_byte, text)) + '"'
+        return '"' + "".join(map(_BYTES.__getitem__, text)) + '"'
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'  # nearly all of them
     try:
         return '"' + "".join(map(_character, text)) + '"'
     except UnicodeEncodeError:
@@ -144,3 +146,7 @@ def _byte(byte: int) -> str:
     if character in _ESCAPES:
         return _ESCAPES[character]
     return character if 0x20 <= byte < 0x7F else f"\\{byte:03d}"
+
+
+_BYTES = tuple(map(_byte, range(256)))
+"""Whole configurations are quoted, to be read by Lua."""
