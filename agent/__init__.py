@@ -9,3 +9,8 @@ state      what is remembered (SQLite)                    kept       what people
 control    the running agent's socket                     report     the same facts for people and for machines
 bounded    load and render, within time and memory        log        structlog
 """
+
+import os
+
+os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
+"""Else pydantic lets any package that is installed beside the agent into it, once it has looked through them all."""
