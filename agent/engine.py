@@ -12,6 +12,7 @@ from agent.kept import Kept
 from agent.log import LOG
 from agent.logfiles import Logs
 from agent.outcome import Outcome, plan_json
+from agent.pairs import Pairs
 from agent.passes import Passes
 from agent.settings import Settings
 from agent.source import Source
@@ -33,11 +34,12 @@ class Engine:
         passes: Passes,
         kept: Kept,
         logs: Logs,
+        pairs: Pairs,
         *,
         prosody_user: str | None,
     ) -> None:
         self._settings, self._house, self._anchor = settings, house, anchor
-        self._passes, self._kept, self._logs = passes, kept, logs
+        self._passes, self._kept, self._logs, self._pairs = passes, kept, logs, pairs
         self.source = source
         self.prosody_user = prosody_user
         """Who Prosody runs as, when that is not the agent's own user."""
@@ -88,12 +90,14 @@ class Engine:
     def rest(self) -> None:
         """What may wait until a pass is over.
 
-        Let accepted and good outlive the mirror, let no log grow for ever, take leave of children.
+        Let accepted and good outlive the mirror and what was read the agent, let no log grow for ever, take leave of
+        children.
         """
         try:
             self.source.save()
         except Exception as error:  # whatever it is, the next pass tries again; the agent goes on
             LOG.warning("source.unsaved", reason=str(error) or type(error).__name__)
+        self._pairs.save()
         for path, reason in self._logs.trim():
             LOG.warning("log.untrimmed", object=str(path), reason=reason)
         reap(wait=True)

@@ -26,6 +26,7 @@ from agent.logfiles import Logs
 from agent.lua import LuaJudge
 from agent.opening import Opener
 from agent.outcome import Outcome
+from agent.pairs import Pairs
 from agent.passes import Passes
 from agent.reading import Reader as CommitReader
 from agent.reading import Renderer, warm
@@ -161,11 +162,12 @@ def _engine(settings: Settings, config: Path) -> Iterator[tuple[Engine, Watch]]:
         if state.lost:
             aside = f"what is left of it is {state.aside}" if state.aside else "its key is gone"
             events.tell("state.lost", level="error", object=str(settings.state_dir), reason=aside)
+        pairs = Pairs(state, renderer.apart)
         house = House(
             host=host,
             state=state,
             events=events,
-            site=lambda reader: place.site(reader, renderer.render, renderer.apart),
+            site=lambda reader: place.site(reader, renderer.render, pairs),
             renderer=renderer,
             stopping=watch.stopping,
         )
@@ -186,7 +188,7 @@ def _engine(settings: Settings, config: Path) -> Iterator[tuple[Engine, Watch]]:
         anchor = Anchor(config.parent / "accepted")
         passes = Passes(house, source, anchor, reader.read)
         logs = Logs(place.logs, place.fence())
-        yield Engine(settings, house, source, anchor, passes, kept, logs, prosody_user=place.user), watch
+        yield Engine(settings, house, source, anchor, passes, kept, logs, pairs, prosody_user=place.user), watch
         witness.leave(settings, config, source, passes, host)
 
 

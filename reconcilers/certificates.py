@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reconcilers.contract import FileInfo, Reader, Site
 from schemas.desired import HostSpec
@@ -58,6 +58,15 @@ class Read:
     fault: str = ""
     is_ours: bool = False
     belongs: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """As a record's value."""
+        return asdict(self) | {"names": sorted(self.names)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Read:
+        """The inverse of `to_json`."""
+        return cls(**{**value, "names": frozenset(value["names"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
