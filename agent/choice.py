@@ -50,8 +50,13 @@ class Choice:
         self.refusal: AgentError | None = None
         """Why the branch's tip is not what is enforced."""
 
-    def choose(self) -> Target | None:
-        """The target of a pass; None when nothing can be enforced. What is new is told and remembered."""
+    def choose(self, *, anew: bool = False) -> Target | None:
+        """The target of a pass; None when nothing can be enforced. What is new is told and remembered.
+
+        `anew`: a commit that was refused is read again, for the host may have what it lacked then.
+        """
+        if anew:
+            self._mistaken = None
         return self._choose(self._accept)
 
     def retry(self) -> Target | None:

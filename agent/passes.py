@@ -114,7 +114,7 @@ class Passes:
         state = self._house.state
         if retry:
             state.forget(STALLED)
-        target = self._choice.retry() if retry else self._choice.choose()
+        target = self._choice.retry() if retry else self._choice.choose(anew=full)
         if target is None:
             return self._refused(self._choice.refusal or _nothing_offered())
         known = None if full else self._still_proved(target)

@@ -152,3 +152,21 @@ def test_a_laptop_without_the_key_checks_what_it_can(living: Place) -> None:
     said = living.command("validate", str(checkout), code=1).stdout.decode()
     assert said.startswith(f"hosts/{HOST}.yaml:12:31: files.<home>/own.content.age: there is no file secrets/own.age")
     assert "write secrets/owm.age" in said
+
+
+def test_a_commit_is_judged_again_when_everything_is_looked_at(living: Place) -> None:
+    """It was refused for what is wrong on the host, and that was put right: no push and no word is needed."""
+    living.push()
+    assert living.reconcile()["failures"] == []
+    key, ours = living.root / "etc/age.key", (living.root / "etc/age.key").read_bytes()
+    sealed_to_us = seal(TOLD, recipient(living))
+    key.write_text(str(pyrage.x25519.Identity.generate()))
+    tip = living.push(
+        {"secrets/own.age": sealed_to_us}, document=DOCUMENT + "  <home>/own: {content: {age: secrets/own.age}}\n"
+    )
+    with living.engine() as engine:
+        assert engine.passes.run().result.value == "invalid"
+        key.write_bytes(ours)
+        assert engine.passes.run().result.value == "invalid", "polls read nothing again"
+        assert (outcome := engine.passes.run(full=True)).revision == tip, outcome
+    assert (living.home / "own").read_text() == TOLD
