@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 from schemas.errors import Mark
 from schemas.findings import Findings, nearest
 from schemas.graph import linearize
+from schemas.layers import is_body, is_edit, is_free, is_key_by_key, is_modules, is_null, stays, without
 from schemas.names import Names, fill
 from schemas.names import replace as replace_names
 from schemas.nodes import Entry, Key, List, Map, Node, Scalar, describe, plain_data
-from schemas.shape import NAMES, Shape, is_marked
-
-N = TypeVar("N", Map, Node)
+from schemas.shape import NAMES, Shape
 
 ENABLED, DISABLED = "modules_enabled", "modules_disabled"
 MET_NOTHING = "nothing is inherited here that null could forget; take it out (an empty thing is {})"
@@ -42,7 +40,7 @@ class Combiner:
 
     def combine(self, layers: Sequence[Node], shape: Shape) -> Node | None:
         """The nearer over the inherited; None when nothing is left."""
-        if len(layers) == 1 and not isinstance(layers[0], Map) and not _is_null(layers[0]):
+        if len(layers) == 1 and stays(layers[0], shape):
             return layers[0]  # most of a document
         run: list[Node] = []  # what still counts: maps that go key by key, or one value
         for layer in layers:
@@ -50,18 +48,18 @@ class Combiner:
                 if not run:
                     self.findings.miss(layer.mark, MET_NOTHING)
                 run = []
-            elif isinstance(layer, Map) and _is_edit(layer, run, shape):
+            elif isinstance(layer, Map) and is_edit(layer, run, shape):
                 run = [self._edited(run[-1] if run else None, layer)]
-            elif run and _key_by_key(run[-1], shape) and _key_by_key(layer, shape):
+            elif run and is_key_by_key(run[-1], shape) and is_key_by_key(layer, shape):
                 run.append(layer)
             else:
-                if run and isinstance(layer, Map) and not isinstance(run[-1], Map) and not _is_free(shape):
+                if run and isinstance(layer, Map) and not isinstance(run[-1], Map) and not is_free(shape):
                     self.findings.add(run[-1].mark, f"expected a map, found {describe(run[-1])}; write key: value")
                 run = [layer]
         if not run:
             return None
         maps = [layer for layer in run if isinstance(layer, Map)]
-        return self._merged(maps, shape) if maps and _key_by_key(maps[0], shape) else run[-1]
+        return self._merged(maps, shape) if maps and is_key_by_key(maps[0], shape) else run[-1]
 
     def _merged(self, run: list[Map], shape: Shape) -> Map:
         """Maps, key by key."""
@@ -111,7 +109,7 @@ class Combiner:
     def _modules(self, gathered: dict[Key, list[Entry]], run: list[Map]) -> dict[Key, Entry]:
         """The two module lists of a scope: for each module the nearest layer that names it wins."""
         found = {word: gathered.pop(word, []) for word in (ENABLED, DISABLED)}
-        odd = {word: e for word, es in found.items() for e in es if not _is_modules(e.value)}
+        odd = {word: e for word, es in found.items() for e in es if not is_modules(e.value)}
         for word, entry in odd.items():
             gathered[word] = [entry]  # no list at all: the model says so
         now: dict[str, dict[object, Node]] = {ENABLED: {}, DISABLED: {}}
@@ -156,18 +154,18 @@ class Combiner:
         kept: list[Map] = []
         wanted: str | None = None
         for layer in reversed(run):
-            here = [k for k, e in layer.entries.items() if k in shape.kinds and not _is_null(e.value)]
+            here = [k for k, e in layer.entries.items() if k in shape.kinds and not is_null(e.value)]
             for extra in here[1:]:
                 self.findings.add(
                     layer.entries[extra].mark,
                     f"stands beside {here[0]}, but a thing has one kind; take one of them out",
                 )
             if wanted is None:
-                kept.append(_without(layer, here[1:]))
+                kept.append(without(layer, here[1:]))
                 wanted = str(here[0]) if here else None
             else:
                 own = {key for kind, keys in shape.kinds.items() if kind != wanted for key in (kind, *keys)}
-                kept.append(_without(layer, own - set(shape.kinds[wanted])))
+                kept.append(without(layer, own - set(shape.kinds[wanted])))
         return kept[::-1]
 
     # --- things and bodies
@@ -180,7 +178,7 @@ class Combiner:
         orders: dict[tuple[str, ...], list[str]] = {}  # ten thousand accounts extend the same few bodies
         entries: dict[Key, Entry] = {}
         for key, own in said.items():
-            if not _is_body(key):
+            if not is_body(key):
                 bodies = extends[key]
                 if bodies not in orders:
                     orders[bodies] = linearize(bodies, lambda body: extends[body], self._on_cycle(said))
@@ -189,7 +187,7 @@ class Combiner:
                 if value is not None:
                     entries[key] = Entry(own[-1].mark, value)
         used = {body for order in orders.values() for body in order}
-        spare = [str(key) for key in said if _is_body(key) and key not in used]
+        spare = [str(key) for key in said if is_body(key) and key not in used]
         linearize(spare, lambda body: extends[body], self._on_cycle(said))
         for key in spare:
             self._spare([entry.value for entry in said[key]], shape, thing)
@@ -203,7 +201,7 @@ class Combiner:
             layers = [replace_names(layer, thing, names, self.findings) for layer in layers]
         if shape.labels:
             layers = [self._with_labels(layer, name) for layer in layers]
-        return inner.combine([_without(layer, ("extends",)) for layer in layers], thing)
+        return inner.combine([without(layer, ("extends",)) for layer in layers], thing)
 
     def _with_labels(self, node: Node, host: str | None) -> Node:
         """The same virtual host; a component's name without a dot is a label before the host's."""
@@ -242,11 +240,11 @@ class Combiner:
             self.spares.append(Spare(shape=thing, node=node))
 
     def _since_null(self, entries: list[Entry]) -> list[Entry]:
-        if len(entries) == 1 and not _is_null(entries[0].value):
+        if len(entries) == 1 and not is_null(entries[0].value):
             return entries
         left: list[Entry] = []
         for entry in entries:
-            if not _is_null(entry.value):
+            if not is_null(entry.value):
                 left.append(entry)
             elif left:
                 left = []
@@ -261,7 +259,7 @@ class Combiner:
         ]
         written = self.combine(layers, NAMES) if layers else None
         if written is None:
-            return (".default",) if not _is_body(key) and ".default" in said else ()
+            return (".default",) if not is_body(key) and ".default" in said else ()
         found: list[str] = []
         for item in written.items if isinstance(written, List) else (written,):
             name = item.value if isinstance(item, Scalar) else None
@@ -270,7 +268,7 @@ class Combiner:
                     item.mark, f"expected a body, found {describe(item)}; write its name with the leading dot"
                 )
             elif name not in said:
-                close = nearest(name, (str(key) for key in said if _is_body(key)))
+                close = nearest(name, (str(key) for key in said if is_body(key)))
                 self.findings.miss(
                     item.mark, f"there is no body {name} here; " + (f"write {close}" if close else "add it")
                 )
@@ -303,44 +301,3 @@ def _gather(run: Sequence[Map]) -> dict[Key, list[Entry]]:
         for key, entry in layer.entries.items():
             gathered.setdefault(key, []).append(entry)
     return gathered
-
-
-def _is_free(shape: Shape) -> bool:
-    """Whether a place holds plain data, which may be of any form."""
-    return not shape.of and shape.things is None
-
-
-def _key_by_key(node: Node, shape: Shape) -> bool:
-    """Whether this is a map whose keys are looked at one by one, and no value in the form of a map."""
-    if not isinstance(node, Map):
-        return False
-    return not _is_free(shape) or not is_marked(node.entries)
-
-
-def _is_edit(layer: Map, run: Sequence[Node], shape: Shape) -> bool:
-    """`{add, remove}`. A table of Prosody's that happens to have such keys holds no lists under them."""
-    if not _is_free(shape) or not layer.entries:
-        return False
-    if not layer.entries.keys() <= {"add", "remove"}:
-        return False
-    return bool(run and isinstance(run[-1], List)) or all(isinstance(e.value, List) for e in layer.entries.values())
-
-
-def _is_modules(node: Node) -> bool:
-    if isinstance(node, Map):
-        return bool(node.entries) and node.entries.keys() <= {"add", "remove"}
-    return isinstance(node, List) or _is_null(node)
-
-
-def _is_null(node: Node) -> bool:
-    return isinstance(node, Scalar) and node.value is None
-
-
-def _is_body(key: Key) -> bool:
-    return isinstance(key, str) and key.startswith(".")
-
-
-def _without(node: N, keys: Collection[Key]) -> N:
-    if not isinstance(node, Map) or node.entries.keys().isdisjoint(keys):
-        return node
-    return Map(node.mark, {key: entry for key, entry in node.entries.items() if key not in keys})

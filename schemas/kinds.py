@@ -20,7 +20,10 @@ def check_kinds(root: Map, shape: Shape, findings: Findings) -> None:
                 _check_kind(mark, node, here, findings)
             if here.needs:
                 _check_needs(node, here, findings)
-            if here.things is not VALUE:
+            if here.things is not None:
+                if here.things is not VALUE:
+                    waiting += [(entry.mark, entry.value, here.things) for entry in node.entries.values()]
+            elif here.items is not None or not node.entries.keys().isdisjoint(here.keys):
                 below = ((entry, here.below(key)) for key, entry in node.entries.items())
                 waiting += [(entry.mark, entry.value, inner) for entry, inner in below if inner is not VALUE]
 

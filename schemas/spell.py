@@ -29,7 +29,7 @@ def spell_out(node: Node, shape: Shape) -> Node:
             return List(mark, tuple(_item(item, shape) for item in items))
         case Map(mark=mark, entries=entries) if shape.items is not None and entries.keys() <= {"add", "remove"}:
             return Map(mark, {word: Entry(e.mark, spell_out(e.value, shape)) for word, e in entries.items()})
-        case Map(mark=mark, entries=entries) if shape.keys or shape.things is not None:
+        case Map(mark=mark, entries=entries) if shape.things is not None or not entries.keys().isdisjoint(shape.keys):
             spelled = {key: _entry(entry, shape.below(key)) for key, entry in entries.items()}
             return Map(mark, spelled)
         case _:
