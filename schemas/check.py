@@ -61,7 +61,8 @@ def check_files(root: Map, tree_files: Callable[[str], Iterator[str]], findings:
     """Each file lies below nothing that is no directory."""
     shape = HOST.below("files").below("/")
     covered: dict[PurePosixPath, str] = {}  # no directory, so nothing may lie below it
-    files = {str(key): entry for key, entry in _entries(root, "files")}
+    written = {str(key): entry for key, entry in _entries(root, "files")}
+    files = {path: entry for path, entry in written.items() if str(PurePosixPath(path)) == path}  # else told elsewhere
     for path, entry in files.items():
         if isinstance(entry.value, Map):
             kind = kind_of(entry.value, shape)

@@ -25,6 +25,10 @@ MOST_VALUES = 100_000
 """Keys, values, lists and maps of one file: what a second and 100 MB are enough for."""
 
 _TAB = "a tab indents this line; indent with spaces"
+_DIRECTIVE = "a % directive stands before the document; take it out"
+_NO_START = "did not find expected <document start>"
+_BEGUN = ("a quoted scalar", "a flow sequence", "a flow mapping")
+"""What libyaml says of texts and lists that are still open; their beginning may be far above."""
 _MERGE_KEY = "the merge key << may not stand here; share values by extends"
 _TAB_INDENT = re.compile(r"(?:\A|\r\n?|\n) *\t")
 
@@ -156,7 +160,7 @@ class _Builder:
             self._findings.refuse(mark, "a second document begins here; one file holds one, so take the --- out")
             return False
         if event.version or event.tags:
-            self._findings.refuse(mark, "a % directive stands before the document; take it out")
+            self._findings.refuse(mark, _DIRECTIVE)
         return True
 
     def _refuse_marks(self, event: Event, mark: Mark) -> None:
@@ -244,7 +248,13 @@ class _Builder:
             self._findings.break_off(Mark(self._file, line, 1), _TAB)
             return
         problem = str(error.problem or "unknown trouble")
-        self._break_off(Mark(self._file, line, column), _IN_OUR_WORDS.get(problem, f"this is no YAML: {problem}"))
+        text = _IN_OUR_WORDS.get(problem, f"this is no YAML: {problem}")
+        if problem == _NO_START and not self._documents:
+            text = _DIRECTIVE
+        begun: Any = error.context_mark
+        if begun and begun.line + 1 < line and str(error.context).endswith(_BEGUN):
+            text += f"; it begins in line {begun.line + 1}"
+        self._break_off(Mark(self._file, line, column), text)
 
     def _refuse_tabs(self) -> None:
         texts = iter([*self._texts, range(0)])
@@ -279,7 +289,7 @@ _IN_OUR_WORDS = {
     "did not find expected ',' or '}'": "the map in { } is not closed here; write , or }",
     "could not find expected ':'": "this line is no key: value; write the colon, or quote the text",
     "found unexpected end of stream": "the file ends inside a quoted text; close the quotes",
-    "did not find expected <document start>": "the document has ended above, and one file holds one; take its ... out",
+    _NO_START: "the document has ended above, and one file holds one; take its ... out",
     "did not find expected node content": "a value was expected here; quote what begins with , ] or }",
     "found character that cannot start any token": "a text cannot begin with this character; quote it",
     "found unknown escape character": "this escape is not known in double quotes; write \\\\ for a backslash",

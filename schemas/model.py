@@ -8,7 +8,7 @@ from typing import Any, TypeGuard, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from schemas.desired import Age, Generated, HostFile, Lua
+from schemas.desired import Age, Generated, HostFile, Lua, Prosody
 from schemas.desired.things import Read
 from schemas.errors import Mark
 from schemas.findings import Findings, nearest
@@ -25,6 +25,8 @@ _MODELS: Mapping[str, type[HostFile] | type[Generated] | type[Age] | type[Lua] |
     "lua": Lua,
     "read": Read,
 }
+_KEY_LIKE = 0.7
+"""How near an unknown key must be to one of ours before it is told as that."""
 _OPTION_LIKE = 0.85
 """How near a word must be to one of ours before it counts as misspelled and no longer as an option."""
 
@@ -149,10 +151,17 @@ class Modeller:
         elif kind == "ours":
             self._findings.add(mark, _as_written(str(complaint["ctx"]["text"]), node))
         elif kind == "extra_forbidden":
-            close = nearest(key, shape.words)
+            close = nearest(key, shape.words, cutoff=_KEY_LIKE)
+            if not close and shape.of == "Host" and _is_prosodys(key):
+                self._findings.add(mark, f"{key} does not belong here; write it below prosody")
+                return
             self._findings.add(mark, "unknown key; " + (f"write {close}" if close else _known(shape)))
         elif kind == "missing":
             missing = str(loc[-1])
+            own = shape if node is root else shape.below(key)
+            strange = [str(word) for word in node.entries if word not in own.words] if isinstance(node, Map) else []
+            if any(nearest(word, (missing,), cutoff=_KEY_LIKE) for word in strange):
+                return  # it stands there, misspelled, and that is told
             hint = "; write profile: local" if missing == "profile" else ""
             self._findings.miss_in_map(node.mark, f"{missing} is missing{hint}")
         elif isinstance(node, Map):
@@ -186,6 +195,13 @@ def _locate(loc: tuple[Key, ...], root: Node, shape: Shape) -> tuple[Mark, Node,
 def _misspelled(key: str, words: frozenset[str]) -> str:
     """The word of ours that this was meant to be. Cached: many hosts have the same few options."""
     return nearest(key, words, cutoff=_OPTION_LIKE)
+
+
+def _is_prosodys(key: str) -> bool:
+    """Whether it is a word of Prosody's global scope, or an option."""
+    from schemas.options import LINES, known
+
+    return key in Prosody.model_fields or any(known(line).option(key) is not None for line in LINES)
 
 
 def _known(shape: Shape) -> str:
@@ -224,9 +240,18 @@ def _expected(kind: str, complaint: Mapping[str, Any], node: Node, shape: Shape,
             return f"expected {expected}, found {found}" + (f"; write {close}" if close else "")
         hint = ""
         if instead and isinstance(node, Scalar) and isinstance(node.value, str):
-            hint = f"; write {instead.format(_plain(node.value))}"
+            words = node.value.split() if key in _ARGV else [node.value]
+            hint = f"; write {instead.format(', '.join(map(_plain, words)))}"
+        elif expected == "a map" and own.things is not None:
+            hint = "; write NAME: {KEY: VALUE}, or a list of names"
+        elif expected == "a map" and own.words:
+            hint = f"; write {{KEY: VALUE}}, {_known(own)}"
         return f"expected {expected}, found {found}{hint}"
     return f"{str(complaint['msg'])[:1].lower()}{str(complaint['msg'])[1:]}, found {found}"
+
+
+_ARGV = ("run", "check")
+"""A program and its arguments, each an item."""
 
 
 def _is_number(node: Node) -> TypeGuard[Scalar]:

@@ -96,11 +96,12 @@ def gather(written: Node | None, given: Names, findings: Findings) -> dict[str, 
         return names
     texts: dict[str, Scalar] = {}
     for key, entry in written.entries.items():
-        if not isinstance(key, str) or not re.fullmatch("[A-Za-z0-9_]+", key):
-            found = shortened(str(key))
-            findings.add(
-                entry.mark, f"expected a name of letters, digits and _, found {found}; write {_as_name(found)}"
-            )
+        if not isinstance(key, str):
+            continue  # the model says so
+        if not re.fullmatch("[A-Za-z0-9_]+", key):
+            found = shortened(key)
+            text = f"expected a name of letters, digits and _, found {found or 'an empty text'}"
+            findings.add(entry.mark, f"{text}; write {_as_name(found)}")
         elif key in OURS:
             findings.add(entry.mark, f"the name {key} is given already; choose another")
         elif isinstance(entry.value, Scalar) and isinstance(entry.value.value, str):

@@ -115,7 +115,16 @@ def _cron_number(text: str) -> int:
 def check_schedule(value: object) -> str:
     """Five cron fields, or a word for them."""
     text = check_text(value)
-    return text if text in CRON_WORDS else check_cron(text)
+    if text.removeprefix("@") in CRON_WORDS:
+        if text.startswith("@"):
+            raise refuse(f"expected five cron fields or a word for them, found {found(text)}; write {text[1:]}")
+        return text
+    if " " not in text:
+        raise refuse(
+            f'expected five cron fields or a word for them, found {found(text)}; write "30 3 * * *", '
+            f"or {', '.join(CRON_WORDS[:-1])} or {CRON_WORDS[-1]}"
+        )
+    return check_cron(text)
 
 
 def check_jid(value: object) -> str:

@@ -70,7 +70,8 @@ def check_path(value: object) -> str:
     if _CONTROL.search(plain):
         raise refuse(f"expected a path without control characters, found {found(path)}; take them out")
     if not plain.startswith("/"):
-        raise refuse(f"expected an absolute path, found {found(path)}; write it from / on, or from <home>")
+        instead = f"write {_OPEN}{path[1:]}" if path.startswith("~/") else "write it from / on, or from <home>"
+        raise refuse(f"expected an absolute path, found {found(path)}; {instead}")
     clean = "/" + "/".join(part for part in PurePosixPath(plain).parts if part not in ("/", "//"))
     if ".." in PurePosixPath(plain).parts:
         raise refuse(f"expected a path without .., found {found(path)}; write where it leads")

@@ -48,6 +48,8 @@ def check_some(value: object) -> object:
 
 def check_host_value(value: object) -> object:
     """A variable of the host: a text, or one that the host supplies."""
+    if isinstance(value, dict):
+        raise refuse("expected a text, found a map; write the text, or {read: PATH} for the first line of a file")
     return value if isinstance(value, Read) else check_text(value)
 
 
