@@ -159,11 +159,13 @@ def with_sources(spec: HostSpec, sources: Mapping[str, Source]) -> HostSpec:
 
 def _placed(found: Iterable[tuple[Mark, str]], findings: Findings, documents: Documents) -> Iterator[Mistake]:
     """Each with the way to it, as it is written in its own file."""
+    found = tuple(found)
+    wanted = {mark for mark, _ in found}
     ways: dict[str, Ways | None] = {}
     for mark, text in found:
         if mark.file not in ways:
             document = documents[mark.file]
-            ways[mark.file] = Ways(document.written) if document is not None else None
+            ways[mark.file] = Ways(document.written, wanted) if document is not None else None
         known = ways[mark.file]
         way = known.to(mark, of_map=findings.is_of_map(mark, text)) if known is not None else ()
         yield Mistake(mark=mark, subject=".".join(map(_printable, way)), text=visible(text))

@@ -64,9 +64,13 @@ class Modeller:
                 return self._value(node, way)
 
     def _entry(self, key: Key, entry: Entry, shape: Shape, way: Way) -> object:
+        mark, value = entry
         below = (*way, key)
-        self.marks[below] = entry.value.mark if isinstance(entry.value, Scalar) else entry.mark
-        return self._data(entry.value, shape.below(key), below)
+        if type(value) is Scalar:  # most of a document
+            self.marks[below] = value.mark
+            return value.value
+        self.marks[below] = mark
+        return self._data(value, shape.below(key), below)
 
     def _shaped(self, item: Node, shape: Shape, way: Way) -> object:
         self.marks[way] = item.mark

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple, TypeAlias
 
 from schemas.errors import Mark
@@ -79,24 +80,27 @@ def plain_data(node: Node) -> object:
 
 
 class Ways:
-    """Which keys lead to a mark, for one document. A list adds nothing: an item's place tells enough.
+    """Which keys lead to these marks, in one document. A list adds nothing: an item's place tells enough.
 
     In block style a map and its first key have one mark; `of_map` tells which of them is meant.
     """
 
-    def __init__(self, root: Map) -> None:
+    def __init__(self, root: Map, wanted: Collection[Mark]) -> None:
         self._maps: dict[Mark, Way] = {}
         self._rest: dict[Mark, Way] = {}
         waiting: list[tuple[Way, Node]] = [((), root)]
         while waiting:
             way, node = waiting.pop()
-            (self._maps if isinstance(node, Map) else self._rest).setdefault(node.mark, way)
+            if node.mark in wanted:
+                (self._maps if isinstance(node, Map) else self._rest).setdefault(node.mark, way)
             if isinstance(node, List):
                 waiting += [(way, item) for item in node.items]
             elif isinstance(node, Map):
-                for key, entry in node.entries.items():
-                    self._rest[entry.mark] = (*way, key)
-                    waiting.append(((*way, key), entry.value))
+                for key, (mark, value) in node.entries.items():
+                    if mark in wanted:
+                        self._rest[mark] = (*way, key)
+                    if type(value) is not Scalar or value.mark in wanted:
+                        waiting.append(((*way, key), value))
 
     def to(self, mark: Mark, *, of_map: bool) -> Way:
         """Empty where nothing of the document stands."""
