@@ -58,7 +58,9 @@ class Place:
         self._user = _prosody_user(settings.home)
         own = tuple(_closed(settings, config))
         self._fence = Fence(open=(self._home,), closed=own)
-        self._closed = frozenset((*own, *_prosodys(local.site_paths(self._home))))
+        paths = local.site_paths(self._home)
+        self._closed = frozenset((*own, *_prosodys(paths)))
+        self._directories = _directories(paths)
         self._candidates = _candidates()
 
     @property
@@ -80,6 +82,8 @@ class Place:
         """Why a push may not write there; empty when it may."""
         if not path.is_relative_to(self._home):
             return f"under the profile {self._profile} only {self._home} is open; choose a path below it"
+        if path in self._directories:
+            return f"the profile {self._profile} makes this directory; choose a path below it"
         return self._closed_to(path)
 
     def may_read(self, path: PurePosixPath) -> str:
@@ -163,6 +167,12 @@ def _links(path: Path) -> Iterator[PurePosixPath]:
 def _prosodys(paths: Paths) -> tuple[PurePosixPath, ...]:
     """What of Prosody's own is written by the agent alone."""
     return (paths.config, paths.stage, paths.secrets, paths.pidfile, paths.socket)
+
+
+def _directories(paths: Paths) -> frozenset[PurePosixPath]:
+    """What is made for Prosody, and what that lies in: a second opinion of one of these would never come to rest."""
+    made = (paths.data, paths.certificates, *(file.parent for file in (paths.config, paths.pidfile, paths.log)))
+    return frozenset((*made, paths.data.parent))
 
 
 def _prosody_user(home: Path) -> str | None:

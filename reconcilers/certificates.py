@@ -109,6 +109,10 @@ def _verdict(spec: HostSpec, host: str, names: tuple[str, ...], pair: Pair, site
         path, _ = site_pair(site, host)
         why = f"{path} {pair.fault}, and it is not ours; replace it, or remove it and its key to have a pair made"
         return Wait(id=f"certificate:{host}", why=why, until=PathChanges(path), origin=origin)
+    for path in site_pair(site, host):
+        if str(path) in spec.host.files:  # a pair of ours in its place would be overwritten, and made again
+            why = f"{pair.fault}, and {path} is given by files; give a whole pair there, or none of it"
+            return Wait(id=f"certificate:{host}", why=why, until=PathChanges(path), origin=origin)
     make = Make(
         path=site.paths.certificates / host,
         kind="self-signed",

@@ -42,6 +42,14 @@ def test_what_is_the_agents_own_is_closed_under_each_of_its_names(place: Place, 
     assert place.fence().refusal(path)
 
 
+@pytest.mark.parametrize("name", ["", "/etc", "/data", "/certs", "/run", "/log", "/stage", "/secrets"])
+def test_a_directory_that_is_made_for_prosody_is_no_entry_of_files(place: Place, home: Path, name: str) -> None:
+    """Two of one opinion need not both say it, and two of different ones would never come to rest."""
+    assert place.may_write(PurePosixPath(f"{home}/prosody{name}"))
+    assert not place.may_write(PurePosixPath(f"{home}/prosody/data/below"))
+    assert not place.may_write(PurePosixPath(home))
+
+
 def test_a_home_that_is_a_link_hides_nothing(home: Path) -> None:
     """What is named below the link is what lies below the directory."""
     (home / "real/state").mkdir(parents=True)
