@@ -9,6 +9,7 @@ from agent.choice import Choice, Read, Target
 from agent.converge import Converged, House, PassFailed, converge, observe, recollect
 from agent.ending import Interrupted
 from agent.log import LOG
+from agent.look import CONTESTED_AFTER
 from agent.outcome import Outcome, Result
 from agent.source import Source
 from agent.state import Anchor, StateUnusable
@@ -57,7 +58,10 @@ class Passes:
     # --- the pass ---
 
     def run(self, *, full: bool = False, retry: bool = False) -> Outcome:
-        """One pass. `full` ignores the proof; `retry` is a person's word that ends a stall. Never raises AgentError."""
+        """One pass. `full` ignores the proof; `retry` is a person's word that ends a stall, and every contest.
+
+        Never raises AgentError.
+        """
         started = self._house.clock()
         if self.wake_at is not None and self.wake_at <= started:
             self.wake_at = None  # it has come; a pass that fails must not be woken by it for ever
@@ -114,6 +118,8 @@ class Passes:
         state = self._house.state
         if retry:
             state.forget(STALLED)
+            if state.drift_forgiven(CONTESTED_AFTER):
+                self.forget_proof()  # it knows that these are left alone
         target = self._choice.retry() if retry else self._choice.choose(anew=full)
         if target is None:
             return self._refused(self._choice.refusal or _nothing_offered())

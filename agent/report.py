@@ -59,7 +59,15 @@ def _outcome(answer: Answer) -> Iterator[str]:
     for failure in answer["failures"]:
         yield escape(f"failed: {failure}")
     revision = f" at {answer['revision']}" if answer["revision"] else ""
-    yield f"{_RESULTS.get(answer['result'], answer['result'])}{revision} ({answer['seconds']:.1f} s)"
+    yield f"{_result(answer)}{revision} ({answer['seconds']:.1f} s)"
+
+
+def _result(answer: Answer) -> str:
+    """What waits or is only told differs from git, though there was nothing to do."""
+    left = [f"{len(answer[key])} {word}" for key, word in _COUNTED if key != "changes" and answer[key]]
+    if answer["result"] == "in_sync" and left:
+        return f"nothing to change now, {', '.join(left)}"
+    return _RESULTS.get(answer["result"], str(answer["result"]))
 
 
 def _plan(answer: Answer) -> Iterator[str]:

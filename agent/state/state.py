@@ -184,6 +184,14 @@ class State(View):
         with self._database.transaction() as db:
             return drift.count_corrections(db, ids, at=at, within=within)
 
+    def drift_forgiven(self, count: int) -> bool:
+        """Count anew for what was corrected at least so often. Whether there was any."""
+        if all(known.corrected < count for known in self.corrected_drift()):
+            return False
+        with self._database.transaction() as db:
+            db.execute("UPDATE drift SET corrected = 0 WHERE corrected >= ?", (count,))
+        return True
+
     def drift_cleared(self, ids: Iterable[str]) -> tuple[OpenDrift, ...]:
         """These differ no longer. Tells which of them did until now."""
         with self._database.transaction() as db:

@@ -203,7 +203,7 @@ def test_what_somebody_writes_again_and_again_is_not_fought_over(living: Place) 
     with living.engine() as engine:
         for round_ in range(8):
             motd.write_text(f"mine {round_}\n")
-            outcome = engine.answer("reconcile", {}, print)
+            outcome = engine.passes.run(full=False).to_json()
     assert motd.read_text() == "mine 7\n"
     assert len(living.told("drift.contested")) == 1
     assert len(living.told("drift.appeared")) <= 5
@@ -212,6 +212,26 @@ def test_what_somebody_writes_again_and_again_is_not_fought_over(living: Place) 
     living.push(document=DOCUMENT.replace('"watched', '"seen'))
     living.reconcile()
     assert (living.home / "watched").read_text() == "seen\n"
+
+
+def test_a_person_ends_a_contest(living: Place) -> None:
+    """A Prosody that died again and again stays down for a while; `reconcile` starts it at once."""
+    with living.engine() as engine:
+        for _ in range(6):
+            for pid, _ in living.prosodies():
+                os.kill(pid, signal.SIGKILL)
+            engine.passes.run(full=False)
+    assert not living.prosodies()
+    living.reconcile()
+    assert is_open(living.port())
+
+
+def test_what_is_only_told_is_not_called_in_sync(living: Place) -> None:
+    """There was nothing to do, and yet the host is not as git says."""
+    (living.home / "watched").write_text("mine\n")
+    said = living.command("reconcile").stdout.decode()
+    assert "nothing to change now, 1 reported only at" in said
+    assert "in sync" not in said
 
 
 def _told(place: Place, path: Path) -> list[str]:
