@@ -65,7 +65,8 @@ def serve(settings: Settings, config: Path) -> int:
         finally:
             notify.notify("STOPPING=1")
             server.close()
-            LOG.info("agent.stopped", object=settings.host)
+            why = watch.stopped_by.name if watch.stopped_by else "a fault of the agent"
+            LOG.info("agent.stopped", object=settings.host, reason=why)
     return 0
 
 

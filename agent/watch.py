@@ -71,7 +71,8 @@ class Watch:
         self._ours = ours
         self._arming = Arming(self._queue.put)
         self._early: list[Reason] = []
-        self._stop = False
+        self.stopped_by: signal.Signals | None = None
+        """The signal that asks the agent to end, as soon as it was taken."""
         self._wakeup: int | None = None
 
     def deliver(self, reason: Reason) -> None:
@@ -129,7 +130,7 @@ class Watch:
     def stopping(self) -> bool:
         """Whether SIGTERM or SIGINT has ever come: for between two steps of a pass. Loses no reason."""
         self._early += self._take_all()
-        return self._stop
+        return self.stopped_by is not None
 
     def close(self) -> None:
         """Stop watching and hearing. Requests that nobody took are told so."""
@@ -188,7 +189,7 @@ class Watch:
             changed = [PathChanged(path) for path in paths if not self._ours(path)]
             return [*([Push()] if repositories else []), *changed]
         if isinstance(item, SignalReceived) and item.stops:
-            self._stop = True
+            self.stopped_by = item.signal
         return [item]
 
     def _hear(self, read: int) -> None:

@@ -34,9 +34,9 @@ def test_a_server_that_accepts_and_says_nothing_does_not_hold_it(
         with connection:
             connection.recv(1)
             _ends(agent, number)
-    events = [json.loads(line)["event"] for line in (place.root / "agent.log").read_text().splitlines()]
-    assert events[-1] == "agent.stopped"
-    assert "source.unreachable" not in events
+    told = [json.loads(line) for line in (place.root / "agent.log").read_text().splitlines()]
+    assert (told[-1]["event"], told[-1]["reason"]) == ("agent.stopped", number.name)
+    assert "source.unreachable" not in {entry["event"] for entry in told}
 
 
 def test_a_fetch_that_is_ended_leaves_a_whole_mirror_and_no_half_pack(place: Place, sshd: Sshd) -> None:
