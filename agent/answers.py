@@ -44,6 +44,7 @@ def status(settings: Settings, state: View, last: Outcome | None) -> dict[str, A
         "accepted": marks.accepted,
         "applied": marks.applied,
         "good": marks.good,
+        "pins": dict(state.pins()),
         "rejected": marks.rejected,
         "sync": sync,
         "health": health,

@@ -156,9 +156,8 @@ class Passes:
         state.mark(applied=target.revision)
         if state.recall(STALLED) is not None:
             state.forget(STALLED)
-        if well and not _kept_from_prosody(plan) and state.marks().good != target.revision:
-            state.mark(good=target.revision)
-            self._source.keep("good", target.revision)
+        if well and not _kept_from_prosody(plan):
+            self._note_good(target.revision)
         self._telling.held(target.revision, converged)
         self._telling.waiting(plan.waits)
         self._watch(converged)
@@ -183,6 +182,14 @@ class Passes:
                 digest=converged.view.digest,
             )
         return outcome
+
+    def _note_good(self, revision: str) -> None:
+        """This revision works, with what the host has of that which git leaves open."""
+        state, prosody = self._house.state, self._house.site(self._house.host).prosody
+        pins = {"prosody": prosody.version} if prosody is not None else {}
+        if (state.marks().good, state.pins()) != (revision, pins):
+            state.mark(good=revision, pins=pins)
+            self._source.keep("good", revision)
 
     def _back(self, target: Target, result: Result, cause: AgentError) -> Outcome:
         """Converge to the last good state; when there is none, or that fails too, hands off."""

@@ -146,7 +146,8 @@ def _status(answer: Answer) -> Iterator[str]:
     yield f"agent       {'runs, process ' + str(agent['pid']) if agent['running'] else 'does not run'}"
     yield escape(f"repository  {answer['repository']}, branch {answer['branch']}")
     for mark in ("attempted", "accepted", "applied", "good", "rejected"):
-        yield f"{mark:<11} {answer[mark] or '-'}"
+        with_pins = ", ".join(f"{name} {version}" for name, version in answer["pins"].items()) if mark == "good" else ""
+        yield escape(f"{mark:<11} {answer[mark] or '-'}" + (f" with {with_pins}" if with_pins else ""))
     if answer["suspended"]:
         yield _suspension(answer["suspended"])
     for condition in answer["conditions"]:

@@ -95,8 +95,9 @@ class State(View):
         applied: str | None = None,
         good: str | None = None,
         rejected: str | None = None,
+        pins: Mapping[str, Any] | None = None,
     ) -> None:
-        """Note what became of a revision; what is not given stays."""
+        """Note what became of a revision; what is not given stays. `pins` are those of `good`."""
         revisions = {
             "attempted": attempted,
             "accepted": accepted,
@@ -108,6 +109,8 @@ class State(View):
             for name, revision in revisions.items():
                 if revision is not None:
                     _put(db, name, revision)
+            if pins is not None:
+                _put(db, "pins", _json(pins))
 
     def reject(self, digest: str, revision: str, reason: str) -> None:
         """Remember not to try this input again, and the revision that it came from."""

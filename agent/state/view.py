@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,6 +26,10 @@ class View:
     def marks(self) -> Marks:
         """Revisions by what became of them."""
         return Marks(**{mark: self._fact(mark) for mark in MARKS})
+
+    def pins(self) -> Mapping[str, Any]:
+        """What git left open when `good` was last reached: what was installed then, and its version."""
+        return self._json_fact("pins") or {}
 
     def rejected(self, digest: str) -> str | None:
         """Why this input is not to be tried again; None when it may be."""

@@ -207,7 +207,7 @@ def test_everything_is_there_after_the_next_start(state_dir):
         assert state.marks() == Marks()
         assert (state.owed(), state.suspension(), state.held(), state.confirmed()) == (None,) * 4
         state.mark(attempted=C3, accepted=C3, applied=C2)
-        state.mark(good=C1)
+        state.mark(good=C1, pins={"prosody": "0.12.3-1"})
         state.reject("digest", C2, "prosody does not answer")
         state.begin_round([owned(1), owned(2, reconciler="config", made=False)], owes="prosody: RESTART")
         state.remember("ports", {"c2s": 35222}, NOW)
@@ -218,6 +218,7 @@ def test_everything_is_there_after_the_next_start(state_dir):
         state.append(Entry(at=NOW, kind="change.made", revision=C1, event={"object": "/etc/motd"}))
     with State.open(state_dir) as state:
         assert state.marks() == Marks(attempted=C3, accepted=C3, applied=C2, good=C1, rejected=C2)
+        assert state.pins() == {"prosody": "0.12.3-1"}
         assert state.rejected("digest") == "prosody does not answer"
         assert state.owned() == {
             "files": {"file:/etc/1": owned(1)},
@@ -338,7 +339,7 @@ def test_what_is_not_new_is_not_written(state, state_dir):
     """Every call once more with the same words: no byte and no time of any file changes."""
 
     def say_everything():
-        state.mark(attempted=C1, accepted=C1, applied=C1, good=C1)
+        state.mark(attempted=C1, accepted=C1, applied=C1, good=C1, pins={"a": 1, "b": 2})
         state.reject("d", C2, "r")
         state.unreject("other")
         state.begin_round((owned(n) for n in range(20)), owes=None)

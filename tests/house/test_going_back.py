@@ -30,6 +30,8 @@ def test_an_unwell_commit_is_undone_and_not_tried_again(living: Place) -> None:
     assert is_open(port)
     assert (living.home / "motd").read_text() == "Kept by prosodist\n"
     assert (status["rejected"], status["good"]) == (bad, good)
+    line = status["pins"]["prosody"].rpartition(".")[0]
+    assert line in ("0.12", "13.0"), "the good state is pinned to what was installed then"
     assert len(living.told("rolled_back")) == 1
     assert living.told("commit.refused") == []
     revision = living.push(document=DOCUMENT.replace("Kept by", "Mended by"))
