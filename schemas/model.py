@@ -14,7 +14,7 @@ from schemas.errors import Mark
 from schemas.findings import Findings, nearest
 from schemas.nodes import Entry, Key, List, Map, Node, Scalar, Way, describe
 from schemas.notation import quoted, shortened
-from schemas.shape import BESIDE, ELSEWHERE, MARKED, Shape, is_marked
+from schemas.shape import BESIDE, ELSEWHERE, MARKED, VALUE, Shape, is_marked
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -246,6 +246,10 @@ def _expected(kind: str, complaint: Mapping[str, Any], node: Node, shape: Shape,
         if instead and isinstance(node, Scalar) and isinstance(node.value, str):
             words = node.value.split() if key in _ARGV else [node.value]
             hint = f"; write {instead.format(', '.join(map(_plain, words)))}"
+        elif instead and isinstance(node, Map):
+            hint = "; write [ ] around it" if own.items is not None else "; write [ITEM, ITEM]"
+        elif expected == "a map" and own.things is VALUE:
+            hint = "; write {NAME: VALUE}"
         elif expected == "a map" and own.things is not None:
             hint = "; write NAME: {KEY: VALUE}, or a list of names"
         elif expected == "a map" and own.words:

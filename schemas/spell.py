@@ -20,7 +20,7 @@ def spell_out(node: Node, shape: Shape) -> Node:
             if shape.word:
                 return Map(mark, {shape.word: Entry(mark, node)})
             return node
-        case List(mark=mark, items=items) if shape.things is not None and all(_is_name(item) for item in items):
+        case List(mark=mark, items=items) if shape.things not in (None, VALUE) and all(map(_is_name, items)):
             return Map(
                 mark,
                 {str(item.value): Entry(item.mark, Map(item.mark, {})) for item in items if _is_name(item)},

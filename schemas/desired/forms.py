@@ -179,6 +179,9 @@ Zone: TypeAlias = Annotated[
 ]
 Role: TypeAlias = Annotated[str, form("([a-z0-9_-]+:)?[a-z0-9_-]+", "a role", "admin, say")]
 Variable: TypeAlias = Annotated[str, form("[A-Za-z_][A-Za-z0-9_]*", "the name of a variable", "LANG, say")]
+Given: TypeAlias = Annotated[
+    str, form("[A-Za-z_][A-Za-z0-9_]*", "a name that a template can say, of letters, digits and _", "size, say")
+]
 Contact: TypeAlias = Annotated[str, form(r"[^\s@:]+@[^\s@:]+", "a mail address", "hostmaster@example.org, say")]
 Server: TypeAlias = Annotated[str, form(r"[A-Za-z0-9.:_-]+", "a server's address or name", "192.0.2.53, say")]
 Notice: TypeAlias = Annotated[

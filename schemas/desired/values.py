@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from schemas.desired.forms import Given
 from schemas.desired.texts import HostPath, Name, Text, check_repository_path, check_text, refuse
 from schemas.plan import Policy
 from schemas.sealed import is_armored
@@ -118,6 +119,6 @@ def check_variables(value: object) -> object:
 
 
 Content: TypeAlias = Annotated[str | SecretRef, BeforeValidator(check_content)]
-FileVariables: TypeAlias = Annotated[Mapping[Text, Any], BeforeValidator(check_variables)]
+FileVariables: TypeAlias = Annotated[Mapping[Given, Any], BeforeValidator(check_variables)]
 Word: TypeAlias = Annotated[Policy, Field(strict=False)]
 """`drift`, as git spells it."""

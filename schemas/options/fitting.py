@@ -122,6 +122,8 @@ def _remedy(node: Node, option: Option) -> str:
         return "true" if word in ("yes", "on", "y", "enabled") else "false"
     if kind == "enum" and (close := nearest(word, [_written(choice) for choice in option.choices])):
         return close
+    if kind == "integer" and (size := re.fullmatch(r"(\d+) ?([kmg])i?b?", word)):
+        return f"{int(size[1]) * 1024 ** ('kmg'.index(size[2]) + 1)}, say"
     if kind in ("number", "integer") and not math.isnan(number := _number(word)):
         return str(option.least if option.least is not None and number < option.least else option.most or round(number))
     if re.fullmatch(r'[\d.]+|true|false|"[^"\\]*"', option.default):

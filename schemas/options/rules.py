@@ -19,7 +19,7 @@ from schemas.options.enabled import Enabled, Named, gather_enabled
 from schemas.options.fitting import mismatch, wrong_ports
 from schemas.options.spelling import meant, meant_module
 from schemas.options.versions import lines_of
-from schemas.shape import HOST, Shape
+from schemas.shape import HOST, Shape, is_marked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +73,10 @@ class _Checker:
 
     def check_option(self, name: str, entry: Entry, scope: str) -> None:
         """One option where it stands."""
+        if name == "certificates" and isinstance(entry.value, Map) and not is_marked(entry.value.entries):
+            text = "here it is Prosody's directory of certificates, found a map; write yours beside prosody"
+            self._findings.add(entry.mark, text)
+            return
         rows = {line: known(line).option(name) for line in self._lines}
         bounded = any(row is not None and row.least is not None for row in rows.values())
         for here in () if bounded else filter(None, rows.values()):
