@@ -42,12 +42,29 @@ def brought(spec: HostSpec) -> Iterator[Brought]:
                 yield replace(file, include=include)
 
 
+def holds_secret(spec: HostSpec) -> bool:
+    """Whether one of them does; a template of the whole may include whatever `files` brings."""
+    prosody = spec.host.prosody
+    files = _managed(spec) if prosody and prosody.template is not None else brought(spec)
+    return any(file.is_secret for file in files)
+
+
 def is_included(path: PurePosixPath, pattern: str) -> bool:
     """Whether an Include line with this path or pattern reads this file (util.paths: glob_to_pattern; no dot files)."""
     wanted = PurePosixPath(pattern)
     if not is_pattern(wanted):
         return path == wanted
     return path.parent == wanted.parent and path.name[:1] != "." and fnmatchcase(path.name, wanted.name)
+
+
+def is_read(spec: HostSpec, name: str) -> bool:
+    """Whether an Include line reads this path, or something below it."""
+    prosody = spec.host.prosody
+    path = PurePosixPath(name)
+    return any(
+        is_included(path, pattern) or path in PurePosixPath(pattern).parents
+        for pattern in (prosody.include if prosody else ())
+    )
 
 
 def is_pattern(path: PurePosixPath) -> bool:

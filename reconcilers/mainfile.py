@@ -50,6 +50,8 @@ class MainFile:
     secrets: tuple[Secret, ...] = ()
     hidden: frozenset[tuple[str, str]] = frozenset()
     """(scope, option) of each option that holds a secret."""
+    is_beside_secret: bool = False
+    """Whether a file that it includes holds one: any option may be set there."""
 
     def origin(self, line: int) -> Mark | None:
         """Where line `line` (from 1) was said, or the nearest line above it that was said anywhere."""
@@ -103,7 +105,13 @@ def render_template(
     assert prosody is not None and prosody.template is not None
     text = HEADER + render(prosody.template, spec.sources[prosody.template].data, seen)
     template = prosody.template, spec.sources[prosody.template].data
-    return MainFile(text=text, origins=(), fragments=tuple(included.fragments(spec)), template=template)
+    return MainFile(
+        text=text,
+        origins=(),
+        fragments=tuple(included.fragments(spec)),
+        template=template,
+        is_beside_secret=included.holds_secret(spec),
+    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -234,4 +242,5 @@ class _Writer:
             pieces=self.pieces,
             secrets=tuple(self.revealed.values()),
             hidden=frozenset(self.hidden),
+            is_beside_secret=included.holds_secret(self.spec),
         )

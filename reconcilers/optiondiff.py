@@ -16,7 +16,8 @@ _TOLD = 160
 def diff_options(live: Parsed | Refusal, new: Parsed | Refusal, wanted: MainFile) -> tuple[str, ...]:
     """What would change, safe to print: what `wanted` says is a secret, or holds one, is told as changed.
 
-    Of an option that git does not set only the name is told: what it holds may be a secret that git has dropped.
+    Of an option that git does not set only the name is told: what it holds may be a secret that git has dropped. So it
+    is of every option when a file with secrets is included.
     """
     if isinstance(new, Refusal):
         return (f"the wanted configuration is not one that Prosody loads (line {new.line})",)
@@ -35,11 +36,12 @@ def _option_lines(live: Parsed, new: Parsed, wanted: MainFile) -> Iterator[str]:
         for option in sorted({*before, *after} - {"defined"}):
             if before.get(option) == after.get(option):
                 continue
-            if (scope, option) in wanted.hidden:
-                yield f"{prefix}{option}: {'changed' if option in before else 'added'} (a secret)"
-                continue
             if option not in after:
                 yield f"{prefix}{option}: removed"
+                continue
+            if wanted.is_beside_secret or (scope, option) in wanted.hidden:
+                why = "a file with secrets is included" if wanted.is_beside_secret else "a secret"
+                yield f"{prefix}{option}: {'changed' if option in before else 'added'} ({why})"
                 continue
             old, now = (_told(parsed, scope, option, wanted) for parsed in (live, new))
             yield (

@@ -89,6 +89,15 @@ def find_prosody(reader: Reader, candidates: tuple[PurePosixPath, ...] = CANDIDA
     return None
 
 
+def find_modules(reader: Reader, prosody: Prosody, home: PurePosixPath) -> frozenset[str]:
+    """Every module that this Prosody would find by itself: its own, and what `prosodyctl install` brought."""
+    brought = site_paths(home).data / "custom_plugins"
+    names = [name for place in (prosody.modules, brought) for name in reader.listdir(place) or ()]
+    for lua in reader.listdir(brought / "share/lua") or ():
+        names += reader.listdir(brought / "share/lua" / lua) or ()
+    return frozenset(name.removeprefix("mod_").removesuffix(".lua") for name in names)
+
+
 def _complete(reader: Reader, program: Program) -> Prosody | None:
     version = reader.read(program.source / "prosody.version")
     lua = _find_program(reader, program.interpreter, program.path.parent)

@@ -104,6 +104,24 @@ def test_what_lua_says_of_an_included_secret_is_not_told(living: Place, way: str
     assert not any(_holds(path, [SEALED]) for path in living.state.rglob("*") if path.is_file())
 
 
+@pytest.mark.parametrize(
+    "way", ["content: {age: secrets/it.age}", "template: templates/it.j2, vars: {it: {age: secrets/it.age}}"]
+)
+def test_an_option_that_an_included_secret_sets_is_told_by_its_name(living: Place, way: str) -> None:
+    """The loader reads it with the rest, and what would change is told option by option."""
+    text = SEALED if "template" in way else b'whatever = "' + SEALED + b'"\n'
+    files: dict[str, str | bytes | None] = {"secrets/it.age": seal(living, text)}
+    files["templates/it.j2"] = 'whatever = "{{ it }}"\n'
+    beside = f'  <home>/more.lua: {{{way}, mode: "0644"}}\n'
+    living.push(files, document=DOCUMENT + beside)
+    assert living.reconcile()["failures"] == []
+    living.push(document=DOCUMENT.replace("prosody:\n", "prosody:\n  include: [<home>/more.lua]\n") + beside)
+    said = living.command("plan").stdout + living.command("plan", "-o", "json").stdout
+    assert living.reconcile()["result"] == "changed"
+    said += repr(living.log).encode() + living.command("history", "-o", "json").stdout
+    assert b"whatever" in said and SEALED not in said
+
+
 CRASH = """
 import sys
 from agent import atomic
