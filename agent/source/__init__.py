@@ -18,7 +18,10 @@ __all__ = ["Source", "Tree", "directory_tree"]
 def __getattr__(name: str) -> Any:  # noqa: ANN401
     """`Source` brings pygit2, which those who read a directory can do without."""
     if name == "Source":
-        from agent.source.source import Source
+        from agent.source.authorities import unread
+
+        with unread():
+            from agent.source.source import Source
 
         return Source
     raise AttributeError(name)

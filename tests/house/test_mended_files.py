@@ -43,8 +43,8 @@ def test_no_secret_is_read_beyond_the_fence_however_deep_it_is_named(living: Pla
     """In a template's variables and in Prosody's options: refused where it is said."""
     age = living.root / "etc/age.key"
     nested = f"  <home>/made: {{template: templates/made.j2, vars: {{all: [{{host_file: {age}}}]}}}}\n"
-    option = DOCUMENT.replace("prosody:\n", f"prosody:\n  some_option: [{{host_file: {age}}}]\n")
-    for document, way in ((DOCUMENT + nested, "files."), (option, "prosody.some_option")):
+    option = DOCUMENT.replace("prosody:\n", f"prosody:\n  admins: [{{host_file: {age}}}]\n")
+    for document, way in ((DOCUMENT + nested, "files."), (option, "prosody.admins")):
         living.push({"templates/made.j2": "{{ all[0] }}\n"}, document=document)
         assert living.reconcile()["result"] == "invalid"
         told = repr(living.told("commit.refused")[-1])

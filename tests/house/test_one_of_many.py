@@ -28,7 +28,7 @@ def test_a_file_that_cannot_be_looked_at_waits_alone(living: Place) -> None:
 
 def test_one_activation_serves_all_that_a_pass_brings(living: Place) -> None:
     """A new component needs a new certificate and, with a new secret, two rounds; Prosody is restarted once."""
-    more = DOCUMENT.replace("prosody:\n", "prosody:\n  x_note: {generated: fresh}\n", 1)
+    more = DOCUMENT.replace("prosody:\n", "prosody:\n  turn_external_secret: {generated: fresh}\n", 1)
     more = more.replace("example.test: {}", "example.test: {components: {talk: muc}}", 1)
     living.push(document=more)
     living.log.clear()
