@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from agent import durable, testimony
+from agent.ending import Interrupted
 from agent.outcome import plan_json
 from agent.passes import Passes
 from agent.proc import started
@@ -36,7 +37,7 @@ def leave(settings: Settings, config: Path, source: Source, passes: Passes, host
         data = _testimony(settings, config, source, passes, host)
         if data is not None:
             durable.replace(settings.state_dir / testimony.NAME, data, mode=0o600)
-    except (AgentError, OSError):
+    except (AgentError, Interrupted, OSError):  # the agent was asked to end, and a branch that moved now would be read
         return
 
 
