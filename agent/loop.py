@@ -29,11 +29,12 @@ from agent.outcome import Outcome
 from agent.pairs import Pairs
 from agent.passes import Passes
 from agent.reading import Reader as CommitReader
-from agent.reading import Renderer, warm
+from agent.reading import Renderer
 from agent.settings import Settings, check_key_file, load_settings
 from agent.source import Source
 from agent.state import Anchor, State
 from agent.watch import Reason, SignalReceived, Watch
+from reconcilers.profiles import local
 
 JITTER = 0.1
 """A share of the interval, so that a fleet does not ask its forge in step."""
@@ -42,13 +43,13 @@ JITTER = 0.1
 @contextlib.contextmanager
 def single(settings: Settings, config: Path) -> Iterator[Engine]:
     """The engine for one verb, where no agent runs. Raises SettingsError, AlreadyRunning."""
-    with _engine(settings, config) as (engine, _):
+    with _engine(settings, config) as (engine, *_):
         yield engine
 
 
 def serve(settings: Settings, config: Path) -> int:
     """Run until a signal says stop. Returns the exit status."""
-    with _engine(settings, config) as (engine, watch):
+    with _engine(settings, config) as (engine, watch, reader):
         server = Server(settings.control_socket, watch.deliver)
         watch.hear_signals()
         LOG.info(
@@ -58,10 +59,10 @@ def serve(settings: Settings, config: Path) -> int:
             version=version.VERSION,
             runs_prosody_as=engine.prosody_user,
         )
-        warm()
+        reader.warm()
         notify.notify("READY=1")
         try:
-            _Loop(settings, config, engine, watch).run()
+            _Loop(settings, config, engine, watch, reader).run()
         finally:
             notify.notify("STOPPING=1")
             server.close()
@@ -73,8 +74,8 @@ def serve(settings: Settings, config: Path) -> int:
 class _Loop:
     """Wait, pass, record."""
 
-    def __init__(self, settings: Settings, config: Path, engine: Engine, watch: Watch) -> None:
-        self._settings, self._config, self._engine, self._watch = settings, config, engine, watch
+    def __init__(self, settings: Settings, config: Path, engine: Engine, watch: Watch, reader: CommitReader) -> None:
+        self._settings, self._config, self._engine, self._watch, self._reader = settings, config, engine, watch, reader
         self._full_at = time.time() + settings.full_look
         self._unwatched: tuple[str, ...] = ()
 
@@ -110,6 +111,7 @@ class _Loop:
         self._say(self._engine.passes.run(full=full))
         self._follow()
         self._engine.rest()
+        self._reader.warm()
 
     def _follow(self) -> None:
         """Watch what is managed now."""
@@ -143,7 +145,7 @@ class _Loop:
 
 
 @contextlib.contextmanager
-def _engine(settings: Settings, config: Path) -> Iterator[tuple[Engine, Watch]]:
+def _engine(settings: Settings, config: Path) -> Iterator[tuple[Engine, Watch, CommitReader]]:
     """Open every room, join them, and close them again in the other order."""
     for key in (settings.ssh_key, settings.token_file):
         if key is not None:
@@ -184,12 +186,14 @@ def _engine(settings: Settings, config: Path) -> Iterator[tuple[Engine, Watch]]:
             unopened=Opener(settings.age_key).mistakes,
             lua=LuaJudge(host, house.site),
             prosody=partial(_installed, house),
+            modules=partial(_modules, house),
             between=between,
         )
         anchor = Anchor(config.parent / "accepted")
         passes = Passes(house, source, anchor, reader.read)
         logs = Logs(place.logs, place.fence())
-        yield Engine(settings, house, source, anchor, passes, kept, logs, pairs, prosody_user=place.user), watch
+        engine = Engine(settings, house, source, anchor, passes, kept, logs, pairs, prosody_user=place.user)
+        yield engine, watch, reader
         witness.leave(settings, config, source, passes, host)
 
 
@@ -197,6 +201,12 @@ def _installed(house: House) -> str | None:
     """The version of Prosody that is there now."""
     prosody = house.site(house.host).prosody
     return prosody.version if prosody is not None else None
+
+
+def _modules(house: House) -> frozenset[str] | None:
+    """The modules that it would find."""
+    site = house.site(house.host)
+    return local.find_modules(house.host, site.prosody, site.home) if site.prosody is not None else None
 
 
 def _heed(watch: Watch) -> None:

@@ -13,13 +13,14 @@ from agent.bounded import TooDear, Worker
 from agent.lua import LuaJudge
 from agent.source.tree import Entry
 from agent.source.tree import Tree as SourceTree
+from agent.warming import warm
 from reconcilers import render
 from reconcilers.alongside import beyond_the_fence, lint_templates
 from reconcilers.ports import placeholder_ports
 from schemas.desired import Age, File, HostFile, HostSpec, Source
 from schemas.errors import Mark, Mistake, SpecError
 from schemas.glimpse import Glimpse, glimpse
-from schemas.load import Blob, Facts, Library, Tree, load, with_sources
+from schemas.load import Facts, Library, Tree, load, with_sources
 
 Answer = TypeVar("Answer")
 
@@ -60,6 +61,8 @@ class Reader:
     lua: LuaJudge | None = None
     prosody: Callable[[], str | None] = lambda: None
     """The version of Prosody that the host has now, which its options are checked against."""
+    modules: Callable[[], frozenset[str] | None] = lambda: None
+    """The modules that this Prosody would find by itself."""
     between: Callable[[], None] | None = None
     """Called now and then while a commit is loaded; may raise to end that."""
     _last: _Reading | None = None
@@ -73,7 +76,7 @@ class Reader:
         lost, and what needs the secret waits for it, while the rest goes on being enforced. Nor is an option that
         the host's Prosody has no more, since it was upgraded.
         """
-        facts = replace(self.facts, prosody=self.prosody(), is_accepted=accepted)
+        facts = replace(self.facts, prosody=self.prosody(), modules=self.modules(), is_accepted=accepted)
         spec = self._read_again(tree, facts)
         mistakes: list[Mistake] = []
         if spec is None:
@@ -86,6 +89,10 @@ class Reader:
         files = {path: tree.entry(path) for path in spec.documents | spec.sources.keys()}
         self._last = _Reading(spec=spec, files=files, names=tree.names(), facts=facts)
         return spec
+
+    def warm(self) -> None:
+        """Build here what the document that was read last needs, so that the next child has it already."""
+        warm(self._last.spec.host if self._last is not None else None)
 
     def _read_again(self, tree: SourceTree, facts: Facts) -> HostSpec | None:
         """The same document with other bytes in the files that are only copied; None when more has changed."""
@@ -141,11 +148,6 @@ class Reader:
         own = [entry.vars for entry in spec.host.files.values() if entry.template == template]
         seen = render.variables(spec, fqdn=self._fqdn, ports=placeholder_ports(spec))
         return sha256(pickle.dumps((spec.sources[template].data, seen, own))).digest()
-
-
-def warm() -> None:
-    """Load a host of one line here, so that what is built on first use is inherited by every fork."""
-    load({"hosts/warm.yaml": Blob(data=b"profile: local\nprosody: {virtual_hosts: [a.test]}\n")}, "warm", Facts())
 
 
 class Renderer:

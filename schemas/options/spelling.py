@@ -42,21 +42,19 @@ def _nearest(name: str, names: frozenset[str]) -> str:
     if plain in names:
         return plain
     allowed = 1 if len(name) < _SHORT else 2
-    close = [found for found in names if _may_be(plain, found, allowed) and slips(plain, found) <= allowed]
+    size, letters = len(plain), set(plain)
+    close = [
+        found
+        for found in names  # each slip changes the length by one at most, and brings one new letter at most
+        if -allowed <= len(found) - size <= allowed and len(letters.difference(found)) <= allowed
+        if len(set(found) - letters) <= allowed and slips(plain, found) <= allowed
+    ]
     if not close:
         return ""
     import difflib
 
     close = difflib.get_close_matches(plain, sorted(close), n=3, cutoff=0.75)
     return min(close, key=lambda found: slips(plain, found), default="")
-
-
-def _may_be(one: str, other: str, allowed: int) -> bool:
-    """Whether so few slips can be enough: each changes the length by one at most, and brings one letter at most."""
-    if abs(len(one) - len(other)) > allowed:
-        return False
-    here, there = set(one), set(other)
-    return len(here - there) <= allowed and len(there - here) <= allowed
 
 
 def slips(one: str, other: str) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from agent.bounded import Worker
-from agent.reading import warm
+from agent.warming import warm
 from schemas.load import Blob, Facts, Tree, load
 from tests.bench import meter
 from tests.bench.figures import Figure
