@@ -8,6 +8,7 @@ from typing import Any
 from agent import answers, version
 from agent.bounded import reap
 from agent.converge import House
+from agent.ending import Interrupted
 from agent.kept import Kept
 from agent.log import LOG
 from agent.logfiles import Logs
@@ -95,6 +96,8 @@ class Engine:
         """
         try:
             self.source.save()
+        except Interrupted:
+            pass  # to pack a long history takes up to two minutes; the next agent does it
         except Exception as error:  # whatever it is, the next pass tries again; the agent goes on
             LOG.warning("source.unsaved", reason=str(error) or type(error).__name__)
         self._pairs.save()

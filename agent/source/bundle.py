@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -47,12 +47,15 @@ class Bundle:
         except OSError as error:
             raise BundleDamaged(f"{self.path}: {error.strerror}") from None
 
-    def write(self, repository: pygit2.Repository, refs: Mapping[str, str]) -> None:
+    def write(
+        self, repository: pygit2.Repository, refs: Mapping[str, str], *, between: Callable[[], None] | None = None
+    ) -> None:
         """Everything that these refs reach, durably; the former bundle stands until this one is whole.
 
-        In a child: to pack a file takes three times its size of memory. Raises TooDear.
+        In a child: to pack a file takes three times its size of memory. Raises TooDear, and what `between` raises.
         """
-        apart(partial(self._write, repository, refs), seconds=_SECONDS, megabytes=PACKING_MEGABYTES)
+        packing = partial(self._write, repository, refs)
+        apart(packing, seconds=_SECONDS, megabytes=PACKING_MEGABYTES, between=between)
 
     def _write(self, repository: pygit2.Repository, refs: Mapping[str, str]) -> None:
         builder = pygit2.PackBuilder(repository)

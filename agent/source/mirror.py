@@ -11,7 +11,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -166,7 +166,7 @@ class Mirror:
         with self._damage(f"object {key}"):
             return self.open()[pygit2.Oid(hex=key)].peel(pygit2.Blob).data
 
-    def save(self) -> bool:
+    def save(self, *, between: Callable[[], None] | None = None) -> bool:
         """Write the bundle when accepted or good have moved; whether it was written. Raises MirrorDamaged, Temporary.
 
         A history that took too much is not packed again until it moves.
@@ -184,7 +184,7 @@ class Mirror:
                 not is_full and all(kept.get(name) == refs.get(name) for name in (ACCEPTED, GOOD))
             ):
                 return False
-            self.bundle.write(repository, refs)
+            self.bundle.write(repository, refs, between=between)
             if is_full:
                 self._put_in_one()
         except TooDear as error:

@@ -274,9 +274,10 @@ class Source:
     def save(self) -> bool:
         """Write accepted and good to the bundle when they moved; whether it was written. For the end of a pass.
 
-        Takes as long as packing the whole history does: 0.6 s for 2,000 commits. Raises Temporary.
+        Takes as long as packing the whole history does: 0.6 s for 2,000 commits. Raises Temporary, and what
+        `between` raises.
         """
-        return self._soundly(self._mirror.save)
+        return self._soundly(partial(self._mirror.save, between=self._between))
 
     # --- watch ---
 

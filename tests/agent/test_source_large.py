@@ -13,6 +13,7 @@ import pygit2
 import pytest
 from repositories import GitRepository
 
+from agent.ending import Interrupted
 from agent.source import Source, bundle
 from agent.source.carry import carry
 from agent.source.tree import LARGEST_OBJECT
@@ -75,6 +76,23 @@ def test_a_history_that_cannot_be_saved_is_tried_once(
         source.save()
     assert not source.save()
     assert (source.kept("accepted"), source.take_notices()) == (tip, ())
+
+
+def test_an_agent_that_is_asked_to_end_packs_no_long_history(large: GitRepository, home: Path) -> None:
+    """It may take minutes, and a service manager has less patience; the former bundle stands."""
+    is_ending = False
+
+    def heed() -> None:
+        if is_ending:
+            raise Interrupted
+
+    source = Source(repository=str(large.work), branch="main", state_dir=home / "state", between=heed)
+    source.keep("accepted", source.fetch())
+    is_ending = True
+    with pytest.raises(Interrupted):
+        source.save()
+    is_ending = False
+    assert source.save()
 
 
 def test_a_history_that_finds_no_room_is_saved_later(
