@@ -61,8 +61,11 @@ class Bundle:
         builder = pygit2.PackBuilder(repository)
         for id_ in _reachable(repository, refs.values()):
             builder.add(id_)
-        for left in self.path.parent.glob(".kept-*"):  # by an agent that was killed here
-            shutil.rmtree(left, ignore_errors=True)
+        for left in self.path.parent.glob(".kept[-.]*"):  # by an agent or a child that was killed here
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
         with tempfile.TemporaryDirectory(dir=self.path.parent, prefix=".kept-") as place:
             builder.write(place)
             (pack,) = Path(place).glob("*.pack")

@@ -18,5 +18,7 @@ def test_a_bundle_that_was_begun_leaves_nothing(git_repo: Callable[[], GitReposi
     source.keep("good", source.fetch())
     (home / "state/.kept-left").mkdir()
     (home / "state/.kept-left/x.pack").touch()
+    (home / "state/.kept.bundle.01234567").touch()
+    (home / "state/.kept-1234.idx.01234567").touch()
     assert source.save()
-    assert not list((home / "state").glob(".kept-*"))
+    assert not list((home / "state").glob(".kept*"))
