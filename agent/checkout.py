@@ -10,7 +10,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from agent.printable import escape
@@ -83,7 +83,8 @@ def _this_host(words: Words) -> tuple[Mapping[str, Facts], Callable[[HostSpec], 
     settings = load_settings(words.config)
     place = site.Place(settings, Path(os.path.abspath(words.config)), b"")
     unopened = Opener(settings.age_key).mistakes
-    facts = replace(site.facts(settings), prosody=elsewhere.installed())
+    modules = elsewhere.modules(PurePosixPath(settings.home))
+    facts = replace(site.facts(settings), prosody=elsewhere.installed(), modules=modules)
 
     def judge(spec: HostSpec) -> Iterable[Mistake]:
         yield from closed(spec, place.may_write, place.may_read, place.may_look_again)

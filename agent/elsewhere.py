@@ -34,6 +34,12 @@ def installed() -> str | None:
     return prosody.version if prosody else None
 
 
+def modules(home: PurePosixPath) -> frozenset[str] | None:
+    """The modules that it would find for an agent of this home."""
+    prosody = local.find_prosody(_eyes(), local.CANDIDATES)
+    return local.find_modules(_eyes(), prosody, home) if prosody else None
+
+
 def judge_lua(readings: Sequence[Reading]) -> tuple[list[Mistake], tuple[str, ...]]:
     """What is wrong with the Lua and the configurations of these hosts, and why nobody here can tell."""
     host = _eyes()

@@ -244,12 +244,21 @@ def closed(spec: HostSpec, may_write: Judge, may_read: Judge, may_look_again: Mo
 
 
 def _beyond_the_fence(spec: HostSpec, may_write: Judge | None, may_read: Judge | None) -> Iterator[Mistake]:
-    for path in spec.host.files:
-        if may_write and (why := may_write(PurePosixPath(path))):
-            yield _closed(spec, ("files", path), f"a push may not write there: {why}")
+    for name, entry in spec.host.files.items():
+        for path in (PurePosixPath(name), *_in_tree(PurePosixPath(name), entry, spec)):
+            if may_write and (why := may_write(path)):
+                where = "there" if str(path) == name else str(path)
+                yield _closed(spec, ("files", name), f"a push may not write {where}: {why}")
     for way, ref in spec.secrets:
         if may_read and isinstance(ref, HostFile) and (why := may_read(PurePosixPath(ref.host_file))):
             yield _closed(spec, way, f"a push may not read {ref.host_file}: {why}")
+
+
+def _in_tree(path: PurePosixPath, entry: File, spec: HostSpec) -> list[PurePosixPath]:
+    """Each file and directory that a tree brings besides its own."""
+    names = (name for name in spec.sources if entry.tree is not None and name.startswith(f"{entry.tree}/"))
+    files = {path / PurePosixPath(name).relative_to(entry.tree or "") for name in names}
+    return sorted(files.union(above for file in files for above in file.parents if path in above.parents))
 
 
 def _only_copied(spec: HostSpec) -> frozenset[str]:

@@ -46,6 +46,8 @@ class Facts:
     profile: str | None = None
     prosody: str | None = None
     """The version of Prosody that the host has, when that is known."""
+    modules: frozenset[str] | None = None
+    """Every module that its Prosody would find by itself, when that is known."""
     is_accepted: bool = False
     """Whether this commit was accepted before: then an upgrade of Prosody makes no mistake of what it says."""
 
@@ -136,7 +138,7 @@ def _spec(
     check.check_refresh(root, findings)
     check.check_known_home(root, facts.home, findings)
     if not facts.is_accepted:
-        check_options(root, combiner.spares, facts.prosody, findings)
+        check_options(root, combiner.spares, facts.prosody, findings, found=facts.modules)
     sources = gather_sources(root, tree, findings, modeller.sealed)
     if host is None or findings:
         return None

@@ -52,7 +52,7 @@ def gather_enabled(prosody: Map, *unused: Node) -> Enabled:
     return Enabled(
         named=tuple(named for named in values if named.value),
         open=not lists or brings or any(not named.value for named in values),
-        has_plugins=any(word in prosody.entries for word in ("plugins", "plugin_paths")),
+        has_plugins=any(word in prosody.entries for word in ("plugins", "plugin_paths", "installer_plugin_path")),
     )
 
 

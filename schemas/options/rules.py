@@ -31,10 +31,18 @@ class _Scope:
     shape: Shape
 
 
-def check_options(root: Map, spares: Sequence[Spare], installed: str | None, findings: Findings) -> None:
+def check_options(
+    root: Map,
+    spares: Sequence[Spare],
+    installed: str | None,
+    findings: Findings,
+    *,
+    found: frozenset[str] | None = None,
+) -> None:
     """Tell what is wrong with the options and modules of a combined document and of bodies that nothing extends.
 
-    `installed` is the version of Prosody that the host has; None where that is not known.
+    `installed` is the version of Prosody that the host has, `found` are the modules that lie there; None where that
+    is not known.
     """
     prosody = root.entries.get("prosody")
     if prosody is None or not isinstance(prosody.value, Map):
@@ -52,7 +60,7 @@ def check_options(root: Map, spares: Sequence[Spare], installed: str | None, fin
         return
     unused = [spare for spare in spares if spare.shape.scope and isinstance(spare.node, Map)]
     enabled = gather_enabled(prosody.value, *(spare.node for spare in unused))
-    checker = _Checker(lines, enabled, findings)
+    checker = _Checker(lines, enabled, findings, found)
     for scope in (*_scopes(prosody.value), *(scope for spare in unused for scope in _spare_scopes(spare))):
         words = scope.shape.words
         for name, entry in scope.node.entries.items():
@@ -65,11 +73,14 @@ def check_options(root: Map, spares: Sequence[Spare], installed: str | None, fin
 class _Checker:
     """Checks against every line that the host's version leaves open."""
 
-    def __init__(self, lines: tuple[str, ...], enabled: Enabled, findings: Findings) -> None:
+    def __init__(
+        self, lines: tuple[str, ...], enabled: Enabled, findings: Findings, found: frozenset[str] | None
+    ) -> None:
         self._lines = lines
         self._others = tuple(line for line in LINES if line not in lines)
         self._enabled = enabled
         self._findings = findings
+        self._found = found
 
     def check_option(self, name: str, entry: Entry, scope: str) -> None:
         """One option where it stands."""
@@ -154,7 +165,7 @@ class _Checker:
             text = f"the module {name} does nothing any more in Prosody {_either(self._lines)}"
             self._findings.note(mark, f"{text}; {_instead(found[0].instead)}")
         lacking = tuple(line for line, row in rows.items() if row is None)
-        if lacking:
+        if lacking and module.value not in (self._found or ()):
             self._lacking_module(module, lacking)
 
     def _lacking_module(self, module: Named, lacking: tuple[str, ...]) -> None:
@@ -173,6 +184,9 @@ class _Checker:
         elif having and len(apart) < len(lacking):
             text = f"only Prosody {having[0]} has the module {name}; {_or_version('', having[0])}"
             self._findings.add(module.mark, f"{text}, or name a source of it in prosody.plugins")
+        elif self._found is not None and not self._enabled.open:
+            text = f"{text}, and none lies on this host; take it out, or say in plugin_paths where it is"
+            self._findings.add(module.mark, text)
         else:
             text = f"{text}; unless the host has it already, name a source of it in prosody.plugins"
             self._findings.note(module.mark, text)

@@ -45,6 +45,7 @@ LOADED: dict[str, tuple[str, Broken]] = {
             "templates/t.j2": "{{ ''.__class__.__mro__[1].__subclasses__() }}\n",
         },
     ),
+    "a module that is nowhere": ("hosts", {NAME: DOCUMENT.replace("[saslauth", "[no_such_thing, saslauth")}),
     "dots in a path": ("hosts", {NAME: DOCUMENT + "  <home>/../up: {content: a}\n"}),
     "dots in a source": ("hosts", {NAME: DOCUMENT + "  <home>/t: {source: files/../../etc/passwd}\n"}),
     "outside of the home": ("hosts", {NAME: DOCUMENT + "  /etc/motd: {content: a}\n"}),

@@ -379,3 +379,23 @@ def test_the_options_of_an_old_guide_are_known(line: str) -> None:
 def is_lacking(name: str, line: str) -> bool:
     option = known(line).option(name)
     return option is None or option.gone
+
+
+def test_a_module_that_lies_nowhere_on_the_host_is_a_mistake() -> None:
+    """The host knows what its Prosody would find; only there can it be told, and Lua may still say where to look."""
+    text = b"profile: local\nprosody:\n  version: '13.0'\n  modules_enabled: [roster, dinner]\n"
+    host = {"profile": "local", "fqdn": "a.test", "home": "/home/u", "prosody": "13.0.1"}
+    here = Facts(**host, modules=frozenset({"roster"}))
+    with pytest.raises(SpecError) as refused:
+        load({"hosts/a.test.yaml": Blob(text)}, "a.test", here)
+    assert str(refused.value) == (
+        "hosts/a.test.yaml:4:29: prosody.modules_enabled: dinner is no module of Prosody 13.0, and none lies on this "
+        "host; take it out, or say in plugin_paths where it is"
+    )
+    for facts, more in (
+        (Facts(**host, modules=frozenset({"dinner"})), b""),
+        (Facts(**host), b""),
+        (here, b"  plugin_paths: [/srv/modules]\n"),
+        (here, b"  lua: x = 1\n"),
+    ):
+        load({"hosts/a.test.yaml": Blob(text + more)}, "a.test", facts)
