@@ -13,6 +13,7 @@ from agent.trace import Tracer
 from reconcilers import RECONCILERS, activation, drift, loading
 from reconcilers.candidate import object_id
 from reconcilers.contract import Reader, Site
+from reconcilers.included import is_read
 from schemas.desired import HostSpec
 from schemas.errors import AgentError
 from schemas.plan import (
@@ -144,6 +145,8 @@ def _activation(reader: Reader, spec: HostSpec, site: Site, plan: Plan) -> Activ
     process = activation.running_process(reader)
     if process is None or spec.host.prosody is None or site.prosody is None:
         return None
+    if any(is_read(spec, change.object) for change in plan.changes):
+        return None  # as it lies there it is not what will be loaded, and may be nothing that can be
     running = activation.known_running(reader, process)
     text = _candidate(reader, spec, site, plan)
     if text is not None:
@@ -168,6 +171,8 @@ def _candidate(reader: Reader, spec: HostSpec, site: Site, plan: Plan) -> bytes 
     What somebody wrote by hand, and what is held, is nothing that we make live.
     """
     id_ = object_id(site)
+    if any(is_read(spec, change.object) for change in (*plan.reported, *plan.held)):
+        return None
     for verdict in plan.verdicts:
         if verdict.id != id_:
             continue

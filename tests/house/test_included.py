@@ -83,3 +83,32 @@ def test_of_many_included_files_the_bad_one_is_told(living: Place) -> None:
     files = "".join(f"  {name}: {{content: '', mode: '0644'}}\n" for name in names[:-1])
     files += "  <home>/b.lua: {content: '', mode: '0600'}\n"
     refuse(living, {NAME: document + files}, f"{NAME}:3:{include.index(names[-1]) + 1}: ")
+
+
+@pytest.mark.parametrize("edit", ["is no = = Lua\n", "b = 2\n", None])
+def test_an_edit_of_what_is_included_is_put_right_and_disturbs_nobody(living: Place, edit: str | None) -> None:
+    """Whatever it says: Prosody has not loaded it, and the commit is not to blame."""
+    living.push(FILES)
+    living.reconcile()
+    included, alive = living.home / "d/one.lua", living.prosody()
+    living.log.clear()
+    included.unlink() if edit is None else included.write_text(edit)
+    assert living.reconcile()["result"] == "changed"
+    assert (included.read_text(), living.prosody()) == ("b = 1\n", alive)
+    assert not living.told("commit.refused") and not living.told("activation.made")
+
+
+@pytest.mark.parametrize("edit", ["is no = = Lua\n", "b = 2\n"])
+def test_an_edit_that_is_only_told_is_not_made_live(living: Place, edit: str) -> None:
+    """`detect`: it stays where it is, Prosody as it runs, and everything else goes on."""
+    living.push({**FILES, NAME: (PLAIN + GOOD).replace('mode: "0644"', "drift: detect")})
+    living.reconcile()
+    alive = living.prosody()
+    living.log.clear()
+    (living.home / "d/one.lua").write_text(edit)
+    (living.home / "motd").write_text("mine\n")
+    outcome = living.reconcile()
+    assert [change["object"] for change in outcome["reported"]] == [str(living.home / "d/one.lua")]
+    assert (living.home / "motd").read_text() == "Kept by prosodist\n"
+    assert living.prosody() == alive
+    assert not living.told("commit.refused") and not living.told("activation.made")
