@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from schemas.desired import Source
+from schemas.desired.texts import found
 from schemas.documents import Tree, near
 from schemas.errors import Mark
 from schemas.findings import Findings
@@ -23,6 +25,8 @@ _FILES = (
 )
 _DIRECTORIES = (("files", "*", "tree"), ("prosody", "plugins", "*", "source"))
 """The places that name a path of the repository."""
+_UNSPEAKABLE = re.compile("[\\x00-\\x1f\\x7f\\ud800-\\udfff]")
+"""Surrogates stand for bytes that are no UTF-8 (PEP 383)."""
 
 
 def gather_sources(
@@ -65,6 +69,9 @@ def _add_below(path: str, mark: Mark, tree: Tree, sources: dict[str, Source], fi
     for file in below:
         if tree[file].link:
             findings.add(mark, f"{file} is a symbolic link in the repository, which a tree does not copy; take it out")
+        elif _UNSPEAKABLE.search(file):
+            text = f"{found(file)} of the repository has a name with control characters or bytes that are no UTF-8"
+            findings.add(mark, f"{text}; rename it")
         else:
             sources[file] = Source(data=tree[file].data, executable=tree[file].executable)
 
