@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from agent.converge import Converged
 from agent.events import Events
-from agent.log import LOG
+from agent.log import LOG, redacted
 from agent.outcome import Outcome, mistake_from_json, mistake_json, plan_json, wait_json
 from agent.state import State
 from schemas.errors import AgentError, Mistake, SpecError
@@ -51,7 +51,7 @@ class Telling:
             "message": str(error),
             "mistakes": [mistake_json(mistake) for mistake in mistakes],
         }
-        self._state.remember(REFUSED, record, self._clock())
+        self._state.remember(REFUSED, redacted(record), self._clock())
 
     def mistakes(self, revision: str) -> tuple[Mistake, ...]:
         """Those that this commit was refused for, as they were told."""
