@@ -76,10 +76,6 @@ class _Open:
         self.entries: dict[Key, Entry] = {}
         self.key: tuple[Key | None, Mark] | None = None  # read, its value to come; a key of None was refused
 
-    def is_new(self, key: str) -> bool:
-        """Whether this can be the next key of a map."""
-        return self.is_map and key not in self.entries
-
     def close(self) -> Node:
         return Map(self.mark, self.entries) if self.is_map else List(self.mark, tuple(self.items))
 
@@ -186,7 +182,7 @@ class _Builder:
                 merges = written == "<<" and self._expects_key()
                 self._findings.refuse(mark, _MERGE_KEY if merges else str(error))
         around = self._open[-1] if self._open else None
-        if around is not None and around.key is None and type(value) is str and around.is_new(value):
+        if around and around.is_map and around.key is None and type(value) is str and value not in around.entries:
             self._values += 1
             around.key = value, mark  # nearly every key; the others are looked at as the nodes that they are
         else:

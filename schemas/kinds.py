@@ -30,7 +30,10 @@ def check_kinds(root: Map, shape: Shape, findings: Findings) -> None:
 
 def kind_of(node: Map, shape: Shape) -> str:
     """The kind of a thing; empty when it says none."""
-    return next((str(key) for key in node.entries if key in shape.kinds), "")
+    for key in node.entries:
+        if key in shape.kinds:
+            return str(key)
+    return ""
 
 
 def _check_kind(mark: Mark, node: Map, shape: Shape, findings: Findings) -> None:

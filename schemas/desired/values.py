@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -67,24 +67,28 @@ Way: TypeAlias = tuple[str | int, ...]
 """The keys and places that lead to a value. An option stands right below its scope, as it is written."""
 
 
-def find_secrets(value: object, way: Way = ()) -> Iterator[tuple[Way, SecretRef]]:
-    """Every reference to a secret within a value, with the way to it."""
-    match value:
-        case HostFile() | Generated() | Age():
-            yield way, value
-        case Model():
-            said = value.model_fields_set
-            for name, item in value.__dict__.items():
-                if name in said and type(item) not in _WITHOUT:
-                    yield from find_secrets(item, way if name == "options" else (*way, name))
-        case Mapping():
-            for key, item in value.items():
-                if type(item) not in _WITHOUT:
-                    yield from find_secrets(item, (*way, key))
-        case tuple() | list():
-            for place, item in enumerate(value):
-                if type(item) not in _WITHOUT:
-                    yield from find_secrets(item, (*way, place))
+def find_secrets(value: object, way: Way = ()) -> tuple[tuple[Way, SecretRef], ...]:
+    """Every reference to a secret within a value, with the way to it, in the order of the document."""
+    found: list[tuple[Way, SecretRef]] = []
+    _gather_secrets(value, way, found)
+    return tuple(found)
+
+
+def _gather_secrets(value: object, way: Way, found: list[tuple[Way, SecretRef]]) -> None:
+    below: Iterable[tuple[Way, object]] = ()
+    if isinstance(value, dict):
+        below = [((*way, key), item) for key, item in value.items() if type(item) not in _WITHOUT]
+    elif isinstance(value, tuple | list):
+        below = [((*way, place), item) for place, item in enumerate(value) if type(item) not in _WITHOUT]
+    elif isinstance(value, SecretRef):
+        found.append((way, value))
+    elif isinstance(value, Model):
+        said = value.model_fields_set
+        for name, item in value.__dict__.items():
+            if name in said and type(item) not in _WITHOUT:
+                _gather_secrets(item, way if name == "options" else (*way, name), found)
+    for deeper, item in below:
+        _gather_secrets(item, deeper, found)
 
 
 _WITHOUT = frozenset({str, int, float, bool, type(None)})
