@@ -35,7 +35,8 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "drift.appeared": "an object is no longer as it was last applied",
         "drift.changed": "an open drift looks different now",
         "drift.cleared": "a drift is gone: corrected, or taken back by whoever made it",
-        "drift.contested": "somebody else keeps writing the same object; it is not fought over",
+        "drift.contested": "put right five times within minutes, and changed each time; left alone for ten minutes, "
+        "or until `prosodist reconcile`",
         "health.failed": "a service is not well after an activation; `reason` is the rung that failed",
         "history.failed": "an event could not be put down in the history",
         "kept.stored": "what a person wrote was kept before it was corrected; `prosodist kept list` shows it",
