@@ -8,7 +8,7 @@ from agent import drifts
 from agent.choice import Choice, Read, Target
 from agent.converge import Converged, House, PassFailed, converge, observe, recollect
 from agent.ending import Interrupted
-from agent.log import LOG
+from agent.log import LOG, redact
 from agent.look import CONTESTED_AFTER
 from agent.outcome import Outcome, Result
 from agent.source import Source
@@ -220,13 +220,13 @@ class Passes:
 
     def _reject(self, target: Target, cause: AgentError) -> None:
         """Not to be tried again. It is told already, so polls are silent."""
-        reason = "ValidationFailed" if isinstance(cause, SpecError) else str(cause)
+        reason = "ValidationFailed" if isinstance(cause, SpecError) else redact(str(cause))  # in Prosody's own words
         self._house.state.reject(target.spec.digest, target.revision, reason)
         self._telling.note_refused(target.revision, cause)
 
     def _stall(self, target: Target, reason: str, made: tuple[Change, ...], *, hands_off: Target) -> Outcome:
         """`hands_off` is the input that later passes would try, and leave alone."""
-        record = {"digest": hands_off.spec.digest, "reason": reason}
+        record = {"digest": hands_off.spec.digest, "reason": redact(reason)}
         if hands_off is not target:
             record["revision"] = hands_off.revision  # a commit that goes back to it in git is a person's word
         self._house.state.remember(STALLED, record, self._house.clock())
