@@ -45,11 +45,19 @@ def _check_notices(root: Map, findings: Findings) -> None:
 def _check_certificates(root: Map, hosts: set[str], findings: Findings) -> None:
     alone = {name for name, _ in _things(root, "prosody", "components")}
     served = hosts | alone
+    below = {
+        component: host
+        for host, (_, said) in _things(root, "prosody", "virtual_hosts")
+        if isinstance(said, Map)
+        for component, _ in _things(said, "components")
+    }
     taken: dict[str, Mark] = {}
     for name, (mark, thing) in _things(root, "certificates"):
         by_its_name = isinstance(thing, Map) and "hosts" not in thing.entries
         is_none = _below(thing, "none") is not None
-        if by_its_name and name not in served:
+        if by_its_name and (around := below.get(name)) is not None:
+            findings.add(mark, f"{name} is a component of {around}, whose certificate serves it; take it out")
+        elif by_its_name and name not in served:
             findings.miss(mark, f"there is no virtual host {name}; {_near(name, served)}, or say hosts: [HOST]")
         for host, at in [(name, mark)] if by_its_name else _texts(thing, "hosts"):
             if host in taken and host == "all":
