@@ -114,9 +114,18 @@ def check_template(spec: HostSpec, name: str, *, fqdn: str, ports: Mapping[str, 
     for entry in spec.host.files.values():
         if entry.template == name:
             own = {name: filled(value, lambda _: PLACEHOLDER) for name, value in entry.vars.items()}
-            yield from attempt(_ENVIRONMENT, name, spec.sources[name].data, {**seen, **own})
+            yield from _mistakes(name, spec.sources[name].data, {**seen, **own})
     if spec.host.prosody is not None and spec.host.prosody.template == name:
-        yield from attempt(_ENVIRONMENT, name, spec.sources[name].data, seen)
+        yield from _mistakes(name, spec.sources[name].data, seen)
+
+
+def _mistakes(name: str, text: bytes, seen: Mapping[str, Any]) -> list[Mistake]:
+    """All of them; an attempt compiles the template anew, so one without any is only rendered."""
+    try:
+        render(name, text, seen)
+    except SpecError:
+        return attempt(_ENVIRONMENT, name, text, seen)
+    return []
 
 
 def _compile(name: str, text: bytes) -> jinja2.Template:
