@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pyrage
-from places import DOCUMENT, HOST, Place
+from places import CHECKOUT, DOCUMENT, HOST, Place
 
 from schemas import sealed
 
@@ -147,7 +149,10 @@ def test_a_laptop_without_the_key_checks_what_it_can(living: Place) -> None:
     document = DOCUMENT + "  <home>/own: {content: {age: secrets/own.age}}\n"
     other = pyrage.x25519.Identity.generate().to_public()
     living.push({"secrets/own.age": seal(TOLD, other)}, document=document)
-    assert living.command("validate", str(checkout)).stdout == b""
+    assert b"is not encrypted to this key" in living.command("validate", str(checkout), code=1).stdout, "it has one"
+    argv = [*living.program, "validate", str(checkout)]
+    laptop = subprocess.run(argv, cwd=CHECKOUT, capture_output=True, timeout=60)
+    assert (laptop.returncode, laptop.stdout) == (0, b"")
     (checkout / "secrets/own.age").rename(checkout / "secrets/owm.age")
     said = living.command("validate", str(checkout), code=1).stdout.decode()
     assert said.startswith(f"hosts/{HOST}.yaml:12:31: files.<home>/own.content.age: there is no file secrets/own.age")
