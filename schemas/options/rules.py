@@ -173,7 +173,7 @@ class _Checker:
         name = module.value
         having = [line for line in LINES if known(line).module(name) is not None]
         apart = [line for line in lacking if known_to_modules(line).module(name) is not None]
-        close = "" if having or apart else meant_module(name, self._lines).removeprefix(module.prefix)
+        close = "" if having or apart else meant_module(name, self._lines, module.prefix)
         text = f"{name} is no module of Prosody {_either(lacking)}"
         if self._enabled.has_plugins:
             if close:

@@ -18,9 +18,13 @@ def meant(name: str, lines: tuple[str, ...]) -> str:
 
 
 @lru_cache(maxsize=1024)
-def meant_module(name: str, lines: tuple[str, ...]) -> str:
-    """The module of these versions, or of prosody-modules, that is a slip of the pen away; empty when none is."""
-    return _nearest(name, _modules(lines))
+def meant_module(name: str, lines: tuple[str, ...], prefix: str = "") -> str:
+    """The module of these versions, or of prosody-modules, that is a slip of the pen away; empty when none is.
+
+    All without `prefix`, as an option writes them that says it by its own name.
+    """
+    names = (module.removeprefix(prefix) for module in _modules(lines) if module.startswith(prefix))
+    return _nearest(name.removeprefix(prefix), frozenset(names))
 
 
 @lru_cache(maxsize=4)
