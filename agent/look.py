@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 from agent.trace import Tracer
 from reconcilers import RECONCILERS, activation, drift, loading
-from reconcilers.candidate import object_id
+from reconcilers.candidate import included, object_id
 from reconcilers.contract import Reader, Site
 from reconcilers.included import is_read
 from schemas.desired import HostSpec
-from schemas.errors import AgentError
+from schemas.errors import AgentError, SpecError
 from schemas.plan import (
     Activation,
     Change,
@@ -24,9 +24,11 @@ from schemas.plan import (
     Kind,
     Make,
     NextRound,
+    PathChanges,
     Plan,
     Policy,
     Verdict,
+    Wait,
     WriteFile,
 )
 from schemas.record import OpenDrift, Owned
@@ -83,7 +85,16 @@ def look(reader: Tracer, spec: HostSpec, site: Site, memory: Memory, *, revision
     reported += contested
     allowed, held = _hold(verdicts, spec, memory, revision)
     plan = Plan(verdicts=tuple(allowed), held=tuple(held), reported=tuple(reported))
-    plan = replace(plan, activation=_activation(reader, spec, site, plan))
+    try:
+        plan = replace(plan, activation=_activation(reader, spec, site, plan))
+    except SpecError as error:
+        if not _runs_as_it_lies(reader, site):
+            raise
+        # Prosody loaded this very text: a file that it includes was changed since, and by nobody of ours
+        path = included(spec)[0]
+        why = f"Prosody runs, and could not be started anew: {error}"
+        wait = Wait(id=f"include:{path}", why=why, until=PathChanges(path))
+        plan, by[wait.id] = replace(plan, verdicts=(*plan.verdicts, wait)), by[object_id(site)]
     digest = _digest(held, revision) if held else ""
     return View(plan=plan, by=by, released=tuple(released), contested=frozenset(c.id for c in contested), digest=digest)
 
@@ -163,6 +174,13 @@ def _activation(reader: Reader, spec: HostSpec, site: Site, plan: Plan) -> Activ
     }
     candidate = replace(candidate, files={**candidate.files, **made})
     return activation.activation(running, candidate, process, site)
+
+
+def _runs_as_it_lies(reader: Reader, site: Site) -> bool:
+    """Whether the running Prosody has loaded the main file that lies there, whatever it includes."""
+    process, text = activation.running_process(reader), reader.read(site.paths.config)
+    running = activation.known_running(reader, process) if process is not None else None
+    return running is not None and text is not None and running.files.get(str(site.paths.config)) == site.digest(text)
 
 
 def _candidate(reader: Reader, spec: HostSpec, site: Site, plan: Plan) -> bytes | None:

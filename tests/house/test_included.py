@@ -112,3 +112,26 @@ def test_an_edit_that_is_only_told_is_not_made_live(living: Place, edit: str) ->
     assert (living.home / "motd").read_text() == "Kept by prosodist\n"
     assert living.prosody() == alive
     assert not living.told("commit.refused") and not living.told("activation.made")
+
+
+def test_what_others_break_in_a_file_of_theirs_stops_nothing_else(living: Place) -> None:
+    """Included, and none of git's: the running Prosody has loaded it. It is told, and the rest is kept as git says."""
+    theirs = living.root / "theirs.lua"
+    theirs.write_text("a = 1\n")
+    theirs.chmod(0o644)
+    living.push(document=DOCUMENT.replace("prosody:\n", f"prosody:\n  include: [{theirs}]\n"))
+    living.reconcile()
+    alive = living.prosody()
+    living.log.clear()
+    theirs.write_text("is no = = Lua\n")
+    (living.home / "motd").write_text("mine\n")
+    outcome = living.reconcile()
+    assert (living.home / "motd").read_text() == "Kept by prosodist\n"
+    (wait,) = outcome["waits"]
+    assert f"{theirs}:1: " in wait["why"]
+    assert living.prosody() == alive and not living.told("commit.refused")
+    living.push({"files/index.html": "newer\n"})
+    assert living.reconcile()["result"] == "changed"
+    theirs.write_text("a = 1\n")
+    assert living.reconcile()["waits"] == []
+    assert living.prosody() == alive
