@@ -169,8 +169,10 @@ class Mirror:
     def save(self, *, between: Callable[[], None] | None = None) -> bool:
         """Write the bundle when accepted or good have moved; whether it was written. Raises MirrorDamaged, Temporary.
 
-        A history that took too much is not packed again until it moves.
+        One of them that the mirror has lost is not lost to the bundle too. A history that took too much is not packed
+        again until it moves.
         """
+        self.verify()
         repository = self.open()
         try:
             own = {name: self.ref(name) for name in (FETCHED, ACCEPTED, GOOD)}

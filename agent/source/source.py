@@ -261,16 +261,6 @@ class Source:
         """Let a ref of our own name this commit. Cheap: `save` makes it outlive the mirror. Raises Temporary."""
         self._soundly(lambda: self._mirror.set_ref({"accepted": ACCEPTED, "good": GOOD}[name], revision))
 
-    def kept(self, name: Literal["accepted", "good"]) -> str | None:
-        """The commit that `keep` named, also after the mirror was lost."""
-        return self._soundly(lambda: self._kept({"accepted": ACCEPTED, "good": GOOD}[name]))
-
-    def _kept(self, ref: str) -> str | None:
-        found = self._mirror.ref(ref)
-        if found is None:
-            self._mirror.verify()  # the bundle may know of one
-        return found
-
     def save(self) -> bool:
         """Write accepted and good to the bundle when they moved; whether it was written. For the end of a pass.
 
