@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import grp
 import hashlib
 import hmac
 import os
@@ -15,7 +14,7 @@ from typing import Any
 from agent import log
 from agent.fence import Fence
 from agent.settings import Settings
-from agent.users import PROSODY_USER
+from agent.users import PROSODY_USER, group_name, user_name
 from agent.where import which
 from reconcilers import services
 from reconcilers.contract import Apart, Paths, Reader, Site
@@ -40,7 +39,7 @@ def facts(settings: Settings) -> Facts:
     return Facts(
         fqdn=settings.host,
         home=str(settings.home),
-        user=pwd.getpwuid(os.geteuid()).pw_name,
+        user=user_name(os.geteuid()),
         profile=detect_profile(settings),
     )
 
@@ -108,7 +107,7 @@ class Place:
 
     def site(self, reader: Reader, render: Render, apart: Apart) -> Site:
         """The site as it is now."""
-        owner = self._user or pwd.getpwuid(os.geteuid()).pw_name
+        gid = os.getegid() if self._user is None else pwd.getpwnam(self._user).pw_gid
         return Site(
             profile=self._profile,
             fqdn=self._fqdn,
@@ -117,8 +116,8 @@ class Place:
             age_key=self._age_key,
             prosody=local.find_prosody(reader, self._candidates),
             user=self._user,
-            owner=owner,
-            group=grp.getgrgid(pwd.getpwnam(owner).pw_gid).gr_name,
+            owner=self._user or user_name(os.geteuid()),
+            group=group_name(gid),
             may_write=self.may_write,
             may_read=self.may_read,
             digest=self._digest,

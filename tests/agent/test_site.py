@@ -8,8 +8,10 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from agent.bounded import apart
 from agent.settings import load_settings
-from agent.site import Place
+from agent.site import Place, facts
+from agent.users import user_name
 
 
 @pytest.fixture
@@ -81,3 +83,16 @@ def test_the_program_itself_is_closed(home: Path, monkeypatch: pytest.MonkeyPatc
         assert place.may_write(PurePosixPath(home / name)), name
     assert not place.may_write(PurePosixPath(home / "bin/other"))
     assert not place.may_write(PurePosixPath(home / "motd"))
+
+
+def test_a_user_may_have_no_name(home: Path) -> None:
+    """In a container the agent may run as a number that no user database knows."""
+    config = home / "agent.yaml"
+    config.write_text(f"repository: /srv/x\nhost: h\nprofile: local\nhome: {home}\n")
+    nameless = 54321 if os.geteuid() == 0 else os.geteuid()
+
+    def told() -> str | None:
+        os.setuid(nameless)
+        return facts(load_settings(config)).user
+
+    assert apart(told) == user_name(nameless)
