@@ -48,6 +48,7 @@ def _nothing_yet(verb: str, settings: Settings) -> dict[str, Any]:
         "repository": str(settings.address),
         "branch": settings.branch,
         **revisions,
+        "pins": {},
         "sync": "Unknown",
         "health": "Unknown",
         "suspended": None,

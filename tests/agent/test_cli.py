@@ -349,7 +349,9 @@ def test_status_of_a_host_without_an_agent_or_a_past(config: Path) -> None:
     assert [answer[mark] for mark in ("attempted", "accepted", "applied", "good", "rejected")] == [None] * 5
     assert (answer["sync"], answer["agent"]) == ("Unknown", {"running": False, "pid": None})
     assert {"type", "status", "reason", "message"} == set(answer["conditions"][0])
-    assert "does not run" in prosodist("status", "--config", config).stdout
+    shown = prosodist("status", "--config", config)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "does not run" in shown.stdout
     assert not (config.parent / "state").exists()
 
 
