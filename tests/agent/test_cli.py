@@ -264,7 +264,11 @@ def test_ctrl_c_ends_the_asking_and_not_the_agent(agent: Agent, config: Path) ->
     """130, no traceback; the agent goes on."""
     agent.gate.clear()
     asking = subprocess.Popen(
-        [sys.executable, "-m", "agent", "plan", "--config", config], cwd=ROOT, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "agent", "plan", "--config", config],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell ignores it for what it puts behind
     )
     while not agent.asked:
         time.sleep(0.01)
