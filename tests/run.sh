@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 . deploy/prepare.sh
 
 needed="git=git openssl=openssl prosody=prosody lua5.4=lua5.4 luac5.4=lua5.4 strace=strace sshd=openssh-server \
-ssh-keygen=openssh-client setpriv=util-linux"
+ssh-keygen=openssh-client setpriv=util-linux vim=vim"
 for_hosts="debootstrap=debootstrap systemd-nspawn=systemd-container"
 
 wanted=$needed

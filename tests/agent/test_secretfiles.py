@@ -7,7 +7,6 @@ import json
 import os
 import pty
 import re
-import shutil
 import signal
 import stat
 import subprocess
@@ -392,7 +391,6 @@ def test_a_fault_of_ours_tells_no_secret(sealed: Desk, fault: str) -> None:
     assert sealed.seen() == []
 
 
-@pytest.mark.skipif(shutil.which("vim") is None, reason="vim is not installed")
 def test_vim_keeps_no_copy_whatever_its_settings_say(sealed: Desk) -> None:
     """No swap, backup, undo or history, although this person's vim is told to keep all of them."""
     for name in ("b", "s", "u"):
