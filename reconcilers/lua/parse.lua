@@ -14,6 +14,15 @@ local math_type = math.type or function (n) return n % 1 == 0 and "integer" or "
 local io_open, stdout, exit = io.open, io.stdout, os.exit;
 local write, flush = stdout.write, stdout.flush;
 
+-- 13.0 looks for a line of a file by its name, which Lua shortens: of a name over 59 bytes it finds none and fails
+-- itself (core/configmanager.lua of 13.0.1, get_line_number). A staged name is longer than the real one.
+local getinfo = debug.getinfo;
+debug.getinfo = function (level, ...)
+	local info = getinfo(type(level) == "number" and level + 1 or level, ...);
+	if info and info.source and sub(info.source, 1, 1) == "@" then info.short_src = sub(info.source, 2); end
+	return info;
+end
+
 package.path = request.source .. "/?.lua;" .. package.path;
 package.cpath = request.source .. "/?.so;" .. package.cpath;
 local loader = io_open(request.source .. "/loader.lua"); -- 13.0 knows its modules by two names

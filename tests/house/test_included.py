@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from places import DOCUMENT, HOST, Place
+from places import DOCUMENT, HOST, Place, on_both
 
 NAME = f"hosts/{HOST}.yaml"
 PLAIN = DOCUMENT.replace("prosody:\n", "prosody:\n  include: [<home>/a/more.lua, '<home>/d/*.lua']\n")
@@ -39,6 +39,7 @@ def refuse(place: Place, files: dict[str, str | bytes | None], where: str) -> No
 
 
 @pytest.mark.parametrize("name", BAD)
+@on_both
 def test_a_bad_included_file_is_refused_before_it_is_written(living: Place, name: str) -> None:
     """Changed alone, with the configuration, by a pattern, or taken away while it is included."""
     living.push(FILES)
