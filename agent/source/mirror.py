@@ -11,7 +11,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -172,15 +172,15 @@ class Mirror:
         One of them that the mirror has lost is not lost to the bundle too. A history that took too much is not packed
         again until it moves.
         """
-        self.verify()
         repository = self.open()
         try:
-            own = {name: self.ref(name) for name in (FETCHED, ACCEPTED, GOOD)}
-            refs = {name: id_ for name, id_ in own.items() if id_ is not None}
+            refs = {name: id_ for name in (FETCHED, ACCEPTED, GOOD) if (id_ := self.ref(name)) is not None}
             try:
                 kept = self.bundle.refs()
             except BundleDamaged:
                 kept = {}
+            if lost := _lost(refs, kept):
+                raise MirrorDamaged(f"{self.path}: it has lost {lost}")
             is_full = len(self._packs) > _MOST_PACKS
             if refs == self._unpackable or (
                 not is_full and all(kept.get(name) == refs.get(name) for name in (ACCEPTED, GOOD))
@@ -242,8 +242,8 @@ class Mirror:
             kept = self.bundle.refs()
         except BundleDamaged:
             return  # the mirror is whole, and the next `save` writes the bundle anew
-        if lost := [name for name in (ACCEPTED, GOOD) if name in kept and repository.references.get(name) is None]:
-            raise KeyError(f"it has lost {' and '.join(lost)}")
+        if lost := _lost(repository.references, kept):
+            raise KeyError(f"it has lost {lost}")
 
     def _check_packs(self) -> None:
         """libgit2 maps packs into memory: reading one that was cut short would kill the process (SIGBUS)."""
@@ -315,6 +315,12 @@ class Mirror:
             yield
         except GIT_TROUBLE as error:
             raise MirrorDamaged(f"{self.path}: {what} cannot be read ({error})") from None
+
+
+def _lost(own: Iterable[str], kept: Mapping[str, str]) -> str:
+    """Which of the refs that matter the bundle knows and the mirror does not."""
+    here = set(own)
+    return " and ".join(name for name in (ACCEPTED, GOOD) if name in kept and name not in here)
 
 
 def _sign(found: os.stat_result) -> tuple[int, int]:
