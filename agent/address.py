@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 import os
 import re
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from schemas.secret import Secret
 
@@ -18,8 +19,7 @@ class Transport(enum.Enum):
     HTTPS = "https"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
+class Address(Struct, frozen=True, kw_only=True):
     """A repository's address, taken apart.
 
     `url` is safe to print and to hand to git: a password that stood in it is in `password` alone. For a
@@ -29,7 +29,7 @@ class Address:
     transport: Transport
     url: str
     user: str = ""
-    password: Secret | None = field(default=None, repr=False)
+    password: Secret | None = None
 
     def __str__(self) -> str:
         return self.url

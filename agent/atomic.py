@@ -14,8 +14,9 @@ import os
 import secrets
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from agent.fence import Place
 from agent.users import group_name, user_name
@@ -31,8 +32,7 @@ _RANDOM = 8  # hexadecimal digits
 _NOREPLACE, _EXCHANGE = 1, 2  # renameat2(2)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copy:
+class Copy(Struct, frozen=True, kw_only=True):
     """What lay at a path: enough to put it back. `target` is a link's text, and then `content` is empty."""
 
     path: PurePosixPath
@@ -47,8 +47,7 @@ Keeper = Callable[[Copy, str], object]
 """Keeps a copy aside, durably, and is told why; what it raises stops us from removing the original."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dress:
+class Dress(Struct, frozen=True, kw_only=True):
     """Mode and owner as numbers; -1 leaves a new file to the agent's own user or group."""
 
     mode: int

@@ -8,8 +8,9 @@ the same place: what was right before is kept and enforced.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from agent.source import Source, Tree
 from agent.state import Anchor, State
@@ -18,8 +19,7 @@ from schemas.desired import HostSpec
 from schemas.errors import AgentError, SourceRefused, SpecError, Temporary
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(Struct, frozen=True, kw_only=True):
     """What a pass enforces."""
 
     spec: HostSpec

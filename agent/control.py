@@ -15,8 +15,9 @@ import socket
 import stat
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from agent import ask
 from agent.ending import Interrupted
@@ -39,8 +40,7 @@ class Engine(Protocol):
         """The answer as a JSON object. `progress` takes a sentence for people. Raises AgentError."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Request:
+class Request(Struct, frozen=True, kw_only=True, eq=False):
     """One request, on its way to the working thread and back."""
 
     verb: str

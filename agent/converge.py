@@ -10,8 +10,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from agent import drifts, failures, health, inventory, stage
 from agent.ending import Interrupted
@@ -68,8 +70,7 @@ class PassFailed(AgentError):
         self.made = made
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class House:
+class House(Struct, frozen=True, kw_only=True):
     """What a pass works with."""
 
     host: LocalHost
@@ -82,8 +83,7 @@ class House:
     stopping: Callable[[], bool] = lambda: False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Converged:
+class Converged(Struct, frozen=True, kw_only=True):
     """Where a pass came to rest: the last look, what was made on the way, what failed and is tried again."""
 
     view: View
@@ -93,8 +93,7 @@ class Converged:
     proof: Proof | None
 
 
-@dataclass(slots=True)
-class _Pass:
+class _Pass(Struct):
     """What one pass remembers from round to round."""
 
     made: list[Change] = field(default_factory=list)

@@ -10,8 +10,9 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from schemas.errors import ActionFailed
 
@@ -19,23 +20,18 @@ _MOST_KNOWN = 1000
 _STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Fence:
-    """What is open: these prefixes (directories or single files) and all below them, but for what is closed
-    within.
+    """What is open: these prefixes (directories or single files) and all below them, but for what is closed within.
 
     Links in an opened prefix itself (`/home` that leads to `/srv/home`) are the admin's choice: they are
     resolved once, here. Below a prefix none is followed.
     """
 
-    open: tuple[PurePosixPath, ...]
-    closed: tuple[PurePosixPath, ...] = ()
-    _roots: dict[PurePosixPath, PurePosixPath] = field(init=False, repr=False, compare=False)
-    _known: dict[PurePosixPath, PurePosixPath] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """Directories that were asked about before: a look asks about each path several times."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_roots", {prefix: _resolved(prefix) for prefix in self.open})
+    def __init__(self, *, open: tuple[PurePosixPath, ...], closed: tuple[PurePosixPath, ...] = ()) -> None:
+        self.open, self.closed = open, closed
+        self._roots = {prefix: _resolved(prefix) for prefix in open}
+        self._known: dict[PurePosixPath, PurePosixPath] = {}
+        """Directories that were asked about before: a look asks about each path several times."""
 
     def refusal(self, path: PurePosixPath) -> str:
         """Why nothing may be written at `path`; empty when it may."""
@@ -78,8 +74,7 @@ class Fence:
         return max(holding, key=lambda prefix: len(prefix.parts), default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(Struct, frozen=True, kw_only=True):
     """An entry of an open directory: `path` for people, `directory` and `name` for the kernel."""
 
     path: PurePosixPath

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from reconcilers import activation
 from reconcilers.contract import Process, Reader, Site
@@ -30,8 +31,7 @@ _TAIL = 256 * 1024
 _LISTEN = "0A"
 
 
-@dataclass(frozen=True, slots=True)
-class LogMark:
+class LogMark(Struct, frozen=True):
     """How far Prosody's log had come: which file, and how many bytes of it."""
 
     inode: int

@@ -13,10 +13,11 @@ import json
 import os
 import re
 import secrets
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from msgspec import Struct
 
 from agent import durable, keys
 from agent.atomic import Copy
@@ -42,8 +43,7 @@ class KeptDamaged(AgentError):
     reason = "KeptDamaged"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeptItem:
+class KeptItem(Struct, frozen=True, kw_only=True):
     """What is known of a copy without opening it. `at` is in epoch seconds, `digest` keyed."""
 
     id: str

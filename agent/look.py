@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from agent.trace import Tracer
 from reconcilers import RECONCILERS, activation, drift, loading
@@ -42,8 +44,7 @@ CONTESTED_FOR = 600.0
 """Seconds that a contested object is left alone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
+class Memory(Struct, frozen=True, kw_only=True):
     """What a look needs of the state: the inventory, what was corrected before, and what a person has confirmed."""
 
     owned: Mapping[str, Mapping[str, Owned]]
@@ -54,8 +55,7 @@ class Memory:
     """The failed commit that is being undone: to put right what it wrote needs nobody's word."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class View(Struct, frozen=True, kw_only=True):
     """What a look found. `by` names the reconciler of each id, `released` are ids that cease to be ours."""
 
     plan: Plan

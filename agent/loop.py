@@ -7,9 +7,10 @@ import random
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
+
+from msgspec.structs import replace
 
 from agent import keys, log, notify, site, version, witness
 from agent.atomic import Copy

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from schemas.errors import Mark, Mistake
 from schemas.plan import Activation, Change, Plan, Wait
@@ -25,8 +26,7 @@ class Result(enum.Enum):
     SUSPENDED = "suspended"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """What a pass did and found. `failures` are sentences; `revision` is the full id that was enforced."""
 
     result: Result

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+
+from msgspec import Struct, field
 
 from agent.host import LocalHost
 from reconcilers.contract import Site
@@ -16,8 +17,7 @@ from schemas.plan import Link, MakeDir, Plan, RemoveFile, WriteFile
 from schemas.secret import Secret
 
 
-@dataclass(slots=True, kw_only=True)
-class Overlay:
+class Overlay(Struct, kw_only=True):
     """A directory below the stage. `text` becomes the candidate that names what lies there and not the real paths."""
 
     host: LocalHost

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from agent import drifts
 from agent.choice import Choice, Read, Target
@@ -23,8 +24,7 @@ STALLED = "stalled"
 """The record of an input with which neither forward nor back worked: hands off until another, or a person's word."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Proved:
+class _Proved(Struct, frozen=True, kw_only=True):
     """While `proof` holds for this target, `plan` is what there is to do."""
 
     key: tuple[str, str, str]

@@ -11,9 +11,10 @@ import enum
 import os
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from watchdog.events import FileSystemEvent, FileSystemEventHandler
@@ -26,20 +27,17 @@ _CAME_OR_WENT = frozenset({"created", "moved", "deleted"})
 _WROTE = frozenset({"created", "moved", "modified"})
 
 
-@dataclass(frozen=True, slots=True)
-class Ref:
+class Ref(Struct, frozen=True):
     """A ref of a watched repository was written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Touched:
+class Touched(Struct, frozen=True):
     """Something happened at a wanted path."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(Struct, frozen=True):
     """A directory on the way to a wanted path came, went or was replaced."""
 
     path: str
@@ -53,8 +51,7 @@ class _Depth(enum.IntEnum):
     TREE = 3
 
 
-@dataclass(slots=True)
-class _Names:
+class _Names(Struct):
     """What counts in one watched directory."""
 
     wanted: set[str] = field(default_factory=set)

@@ -16,8 +16,9 @@ import signal
 import stat
 import subprocess
 import time
-from dataclasses import dataclass, field
 from typing import IO
+
+from msgspec import Struct, field
 
 from agent.living import start_time
 from reconcilers.contract import Completed
@@ -34,8 +35,7 @@ stdout.
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """What a program may use (setrlimit(2)). `cpu` is in seconds, `memory` (address space) and `file_size`
     in bytes.
 
@@ -52,8 +52,7 @@ QUERY = Limits()
 """For a program that only looks: what a commit may cost, 256 MB, beside the program itself."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Identity:
+class _Identity(Struct, frozen=True, kw_only=True):
     """Whom to become; None of it when that is who we are."""
 
     user: int | None = None
@@ -252,8 +251,7 @@ def _converse(child: subprocess.Popen[bytes], program: str, stdin: bytes, timeou
     return bytes(ear.stdout), bytes(ear.stderr)
 
 
-@dataclass(slots=True, kw_only=True)
-class _Ear:
+class _Ear(Struct, kw_only=True):
     """What a program has said so far."""
 
     program: str

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from agent.bounded import TooDear, Worker
 from agent.lua import LuaJudge
@@ -34,8 +36,7 @@ ModeJudge = Callable[[File], str]
 """Why the agent could not look again at what it writes with this mode; empty when it can."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Reading:
+class _Reading(Struct, frozen=True, kw_only=True):
     """A commit that was read without a mistake: what it says follows from these files, and from what files there are.
 
     Most commits of a repository change a file that is copied, or another host's: nothing need be loaded for those.
@@ -47,8 +48,7 @@ class _Reading:
     facts: Facts
 
 
-@dataclass(slots=True, kw_only=True)
-class Reader:
+class Reader(Struct, kw_only=True):
     """Reads this host's desired state from a commit's tree."""
 
     name: str
@@ -202,8 +202,7 @@ class Renderer:
             self._worker = None
 
 
-@dataclass(slots=True, kw_only=True)
-class _Desk:
+class _Desk(Struct, kw_only=True):
     """What lies before the worker: a commit's tree, and what was loaded from it."""
 
     tree: Tree

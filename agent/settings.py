@@ -1,6 +1,6 @@
 """What the host says of itself: where the repository is, who this host is, and what a push may do here.
 
-Read at the start of everything, so it costs little: a dataclass and the desired state's own reader of YAML.
+Read at the start of everything, so it costs little: a struct and the desired state's own reader of YAML.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ import os
 import re
 import socket
 import stat
-from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, TypeAlias
+
+from msgspec import Struct, field
 
 from agent.address import Address, BadAddress, parse_address
 from agent.ask import LONGEST_ADDRESS
@@ -27,8 +28,7 @@ EVERYTHING: Literal["everything"] = "everything"
 ALLOW_KEYS = ("write", "read", "run", "sources", "users", "packages", "services")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allow:
+class Allow(Struct, frozen=True, kw_only=True):
     """What a push may do beyond its profile's own table. Each is empty unless the host opens it."""
 
     write: tuple[str, ...] = ()
@@ -40,21 +40,18 @@ class Allow:
     services: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Log:
+class Log(Struct, frozen=True, kw_only=True):
     """How the agent's own log looks. `format` None: json when stderr is no terminal, else console."""
 
     format: Literal["json", "console"] | None = None
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """The settings of one agent. Paths are absolute."""
 
-    repository: str = field(repr=False)
-    """Where the desired state is: a path, file://, ssh or https. The source fetches from nowhere else. Not
-    in the repr, because a URL may hold a password."""
+    repository: str
+    """Where the desired state is: a path, file://, ssh or https. The source fetches from nowhere else."""
 
     branch: str = "main"
     """The one branch that the source fetches; other refs of the repository are never looked at."""
@@ -97,6 +94,10 @@ class Settings:
 
     log: Log = field(default_factory=Log)
     """Who reads the log, and how much of it. The wiring asks once, and again after SIGHUP."""
+
+    def __repr__(self) -> str:
+        """Without what `repository` says, because a URL may hold a password."""
+        return f"Settings({self.address}, branch={self.branch!r}, host={self.host!r})"
 
     @property
     def address(self) -> Address:
@@ -165,7 +166,7 @@ class _Reading:
 
     def settings(self) -> Settings | None:
         """The whole; None when there was a mistake."""
-        self._refuse_unknown(self._root, tuple(f.name for f in fields(Settings)), "")
+        self._refuse_unknown(self._root, Settings.__struct_fields__, "")
         state_dir = self._path("state_dir") or Path(default_state_dir())
         repository = self._repository()
         made = Settings(

@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
 
 from agent.proc import boot
 from agent.signs import LENGTH, of_path, of_way, still_so
@@ -31,8 +32,7 @@ signature.
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
+class Proof(Struct, frozen=True, kw_only=True):
     """What was seen. `holds` says whether it would be seen again.
 
     `ripe_at` (epoch seconds) is None for a proof that may be relied on. Otherwise something had changed

@@ -6,8 +6,9 @@ import enum
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from agent.bounded import TooDear, Worker
 from agent.source.tree import Tree, directory_tree
@@ -29,8 +30,7 @@ class Level(enum.Enum):
     NOTE = "note"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """One thing to tell. A note may be about no place in particular."""
 
     mistake: Mistake
@@ -73,8 +73,7 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(Struct, frozen=True, kw_only=True):
     """One host as it was read: what is wrong with it, and what is left to judge."""
 
     name: str

@@ -12,8 +12,9 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from types import FrameType
+
+from msgspec import Struct
 
 from agent.control import Request
 from agent.paths import Arming, Moved, Ref, Touched
@@ -24,30 +25,25 @@ _BURST_SECONDS = 0.01
 """Within this time the events of one edit (truncate, write, write, rename) are one reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timer:
+class Timer(Struct, frozen=True):
     """The interval is over."""
 
 
-@dataclass(frozen=True, slots=True)
-class Push:
+class Push(Struct, frozen=True):
     """A ref of a repository on this disk moved, or the repository was replaced."""
 
 
-@dataclass(frozen=True, slots=True)
-class PathChanged:
+class PathChanged(Struct, frozen=True):
     """Something other than the agent changed, made or removed what lies at a managed or awaited path."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Expiry:
+class Expiry(Struct, frozen=True):
     """An instant that something waits for has come."""
 
 
-@dataclass(frozen=True, slots=True)
-class SignalReceived:
+class SignalReceived(Struct, frozen=True):
     """SIGTERM and SIGINT: end. SIGHUP: read the settings again. SIGUSR1: reconcile now."""
 
     signal: signal.Signals

@@ -11,8 +11,9 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
+
+from msgspec.structs import replace
 
 from agent import durable, testimony
 from agent.ending import Interrupted

@@ -8,8 +8,9 @@ process does not.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from reconcilers.contract import Process, Reader, Site
 from reconcilers.services import PROCESS, recorded_process, start
@@ -20,8 +21,7 @@ RUNNING = "running"
 """The record of what a process was proven to have loaded: a Loaded as JSON, with the process's identity."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class Difference(Struct, frozen=True, kw_only=True):
     """One thing that the process has otherwise. `kind` is option, scope, file or version."""
 
     kind: str
@@ -33,8 +33,7 @@ class Difference:
         return f"{place}{self.name or self.kind}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(Struct, frozen=True, kw_only=True):
     """What a difference costs. `name` None stands for every one of that kind."""
 
     kind: str

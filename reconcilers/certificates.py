@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from reconcilers.contract import FileInfo, Reader, Site
 from schemas.desired import HostSpec
@@ -29,8 +31,7 @@ DAYS = 3650
 _MODE = 0o640
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class Pair(Struct, frozen=True, kw_only=True):
     """What lies at a host's two paths, and what is wrong with it (empty: nothing)."""
 
     certificate: FileInfo | None
@@ -43,8 +44,7 @@ class Pair:
     """The certificate is a person's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
+class Read(Struct, frozen=True, kw_only=True):
     """What a certificate and a key say. `end` is in epoch seconds, `names` are its DNS names, lower-case.
 
     `is_ours`: the certificate is one that we make. `belongs`: so is the key beside it, if there is one.
@@ -69,8 +69,7 @@ class Read:
         return cls(**{**value, "names": frozenset(value["names"])})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Have:
+class Have(Struct, frozen=True, kw_only=True):
     """Host → its pair."""
 
     pairs: Mapping[str, Pair]

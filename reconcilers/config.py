@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconcilers.candidate import included, object_id, render_candidate, render_trial
 from reconcilers.contract import FileInfo, Reader, Site
@@ -25,8 +27,7 @@ _MODE = 0o640
 """Secrets stand in the file itself, on 13.0 too (it could take them by FileLine): others may not read it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Have:
+class Have(Struct, frozen=True, kw_only=True):
     """What lies there, what is to lie there, and both as read by Prosody.
 
     `candidate` None: nothing is wanted; a Wait: what is wanted cannot be known yet.

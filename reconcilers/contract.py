@@ -8,9 +8,10 @@ asked the reader: that is what lets a pass be proved idle without asking again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Protocol, TypeVar
+
+from msgspec import Struct
 
 from schemas.desired import HostSpec
 from schemas.plan import Signature, Verdict
@@ -18,8 +19,7 @@ from schemas.record import Owned, Record
 from schemas.secret import Secret
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileInfo:
+class FileInfo(Struct, frozen=True, kw_only=True):
     """What lstat says, with names for numbers. `kind`: file, directory, link, other. `target` is a link's text."""
 
     kind: str
@@ -30,8 +30,7 @@ class FileInfo:
     target: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completed:
+class Completed(Struct, frozen=True, kw_only=True):
     """A query that has ended. `code` is its exit status, or minus the signal that ended it."""
 
     code: int
@@ -39,8 +38,7 @@ class Completed:
     stderr: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
+class Process(Struct, frozen=True, kw_only=True):
     """A living process. `started` is in clock ticks since boot (proc(5)): with `pid` it names one process of that boot.
 
     `boot` is the kernel's name for it.
@@ -95,8 +93,7 @@ class Reader(Protocol):
         """Whether this instant (epoch seconds) has come: the only clock below `agent/`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prosody:
+class Prosody(Struct, frozen=True, kw_only=True):
     """The Prosody that is installed here. `version` is its own word (`0.12.3`)."""
 
     version: str
@@ -114,8 +111,7 @@ class Prosody:
         return ".".join(self.version.split(".")[:2])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paths:
+class Paths(Struct, frozen=True, kw_only=True):
     """Where a profile puts Prosody's things."""
 
     config: PurePosixPath
@@ -145,8 +141,7 @@ def at_once(function: Callable[..., Answer], *arguments: bytes) -> Answer:
     return function(*arguments)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
+class Site(Struct, frozen=True, kw_only=True):
     """What is true of this host and no part of the desired state."""
 
     profile: str
@@ -189,8 +184,7 @@ class Reconciler(Protocol[Have]):
         """One verdict on each object that is wanted or ours; `owned` is this reconciler's part of the inventory."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bound:
+class Bound(Struct, frozen=True, kw_only=True):
     """A reconciler that has forgotten its `Have`, so that one tuple can hold them all."""
 
     name: str

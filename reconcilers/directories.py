@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from reconcilers.contract import FileInfo, Reader, Site
 from schemas.desired import HostSpec
@@ -14,8 +15,7 @@ from schemas.record import Owned
 NAME = "directories"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Have:
+class Have(Struct, frozen=True, kw_only=True):
     """What lies at each of these paths."""
 
     seen: Mapping[PurePosixPath, FileInfo | None]

@@ -6,15 +6,16 @@ The table is the one under "Drift" in docs/desired-state.md.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from schemas.plan import Change, DriftClass, Holds, Keep, Kind, Policy, Verdict
 from schemas.record import Owned
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class Judged(Struct, frozen=True, kw_only=True):
     """The verdicts of one reconciler, sorted by what may be done about them.
 
     `verdicts` may be carried out, `reported` are told and left, `released` are ids that cease to be ours

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconcilers import secrets
 from reconcilers.contract import FileInfo, Reader, Site
@@ -35,8 +37,7 @@ ABSENT = "absent"
 """The digest of a path where git wants nothing to be; not None, which means that git says nothing of it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Seen(Struct, frozen=True, kw_only=True):
     """What lies at a path."""
 
     info: FileInfo
@@ -45,8 +46,7 @@ class Seen:
     """What is in a directory that is gone from git."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(Struct, frozen=True, kw_only=True):
     """What git wants at a path. `owner` and `group` None: whatever the live object has."""
 
     kind: str
@@ -59,8 +59,7 @@ class Wanted:
     origin: Mark | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Have:
+class Have(Struct, frozen=True, kw_only=True):
     """What lies at each path that is wanted or ours, and what is wanted (or why it cannot be known yet)."""
 
     seen: Mapping[PurePosixPath, Seen | None]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from schemas.desired import HostSpec
 from schemas.desired.values import find_secrets
@@ -14,8 +16,7 @@ from schemas.errors import Mark
 from schemas.fragments import Fragment
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Brought:
+class Brought(Struct, frozen=True, kw_only=True):
     """One such file. `text` None: it is rendered, or a secret. `lines`: its lines are lines of `origin`'s file."""
 
     path: PurePosixPath

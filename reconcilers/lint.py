@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import jinja2
 from jinja2 import meta, nodes
+from msgspec import Struct, field
 
 from schemas.errors import Mark, Mistake
 
@@ -66,8 +66,7 @@ def column_of(source_line: str, name: str) -> int:
     return found.start() + 1 if found else 1
 
 
-@dataclass(slots=True, kw_only=True)
-class _Reading:
+class _Reading(Struct, kw_only=True):
     """One template, read as a whole or, where that is not possible, tag by tag."""
 
     file: str

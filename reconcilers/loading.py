@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from reconcilers.candidate import included, render_candidate, scopes
 from reconcilers.contract import Prosody, Reader, Site

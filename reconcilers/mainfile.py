@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from reconcilers import included
 from reconcilers.luatext import quote, render_name, render_value
@@ -33,8 +34,7 @@ Revealed = Mapping[SecretRef, Secret]
 _Way = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MainFile:
+class MainFile(Struct, frozen=True, kw_only=True):
     """The rendered file. `origins[n - 1]` is where line n was said; None: by us."""
 
     text: bytes
@@ -114,8 +114,7 @@ def render_template(
     )
 
 
-@dataclass(slots=True, kw_only=True)
-class _Writer:
+class _Writer(Struct, kw_only=True):
     """Gathers text, and beside each line its origin."""
 
     spec: HostSpec

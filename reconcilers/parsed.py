@@ -9,9 +9,10 @@ import pkgutil
 import posixpath
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
+
+from msgspec import Struct, field
 
 from reconcilers.contract import Completed, Prosody, Reader, Site
 from reconcilers.luatext import render_value
@@ -20,8 +21,7 @@ from schemas.fragments import Fragment
 from schemas.secret import Secret
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parsed:
+class Parsed(Struct, frozen=True, kw_only=True):
     """Scope (`*` is global) → option → value as Lua text: equal values, equal texts; `(function)` is opaque.
 
     `shown` holds the texts that differ when they are told to people: what has a secret's name is ***.
@@ -31,8 +31,7 @@ class Parsed:
     shown: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class Refusal(Struct, frozen=True, kw_only=True):
     """Prosody would not load it. `line` counts from 1; 0 when the main file's line is not known.
 
     `text` is Lua's own word and may quote the configuration: mask what is secret before it is told. `is_answer`:
@@ -44,8 +43,7 @@ class Refusal:
     is_answer: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True):
     """Of each text what it says, and of each fragment why it does not compile (None when it does)."""
 
     texts: tuple[Parsed | Refusal, ...]

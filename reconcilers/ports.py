@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from reconcilers.contract import Reader, Site
 from reconcilers.mainfile import HEADER
@@ -38,8 +39,7 @@ _SILENT = ("c2s_direct_tls", "s2s_direct_tls", "legacy_ssl")
 _HTTP = frozenset({"bosh", "websocket", "http", "http_altconnect", "invites_register_web", "register_web"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Have:
+class Have(Struct, frozen=True, kw_only=True):
     """The ports chosen so far, and those that a configuration of ours names although the record is lost."""
 
     record: Record | None

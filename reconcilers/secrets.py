@@ -6,8 +6,9 @@ What is generated stays on the host when git forgets it, so that the same name m
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from reconcilers.contract import FileInfo, Reader, Site
 from schemas.desired import Age, Generated, HostFile, HostSpec, SecretRef
@@ -21,8 +22,7 @@ NAME = "secrets"
 _MODE = 0o600
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Have:
+class Have(Struct, frozen=True, kw_only=True):
     """What lies where each generated secret is to be."""
 
     seen: Mapping[str, FileInfo | None]

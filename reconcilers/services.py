@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from reconcilers.contract import Process, Reader, Site
 from reconcilers.mainfile import HEADER
@@ -32,8 +33,7 @@ OUTPUT = "prosody.out"
 """Beside Prosody's own log: what it prints before that is open, and what Lua says when it dies."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Have:
+class Have(Struct, frozen=True, kw_only=True):
     """The Prosody that lives, whether its record names it, and the first bytes of its configuration."""
 
     process: Process | None

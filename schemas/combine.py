@@ -7,7 +7,9 @@ once what lies below them. What then met nothing is a mistake.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from schemas.errors import Mark
 from schemas.findings import Findings, nearest
@@ -22,16 +24,14 @@ ENABLED, DISABLED = "modules_enabled", "modules_disabled"
 MET_NOTHING = "nothing is inherited here that null could forget; take it out (an empty thing is {})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spare:
+class Spare(Struct, frozen=True, kw_only=True):
     """A body that nothing extends: it makes nothing, but its mistakes count."""
 
     shape: Shape
     node: Node
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Combiner:
+class Combiner(Struct, frozen=True, kw_only=True):
     """Combines the layers of one host. `spares` fills on the way."""
 
     names: Names
@@ -280,8 +280,7 @@ class Combiner:
         return _OnCycle(said=said, findings=self.findings)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _OnCycle:
+class _OnCycle(Struct, frozen=True, kw_only=True):
     """Tells of a body that extends itself, where it says so."""
 
     said: Mapping[Key, list[Entry]]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from schemas.errors import Mark
 from schemas.events import parse
@@ -16,8 +17,7 @@ from schemas.shape import HOST
 from schemas.spell import spell_out
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(Struct, frozen=True):
     """A file of a commit. `link`: it is a symbolic link, and `data` its target."""
 
     data: bytes
@@ -29,8 +29,7 @@ Tree = Mapping[str, Blob]
 """Path → file of one commit. Blobs may be read as they are asked for; keys cost little."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Document(Struct, frozen=True, kw_only=True):
     """One file: as it is written (to tell of mistakes), and spelled out."""
 
     written: Map

@@ -18,8 +18,9 @@ AgentError
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 
 class Mark(NamedTuple):
@@ -35,8 +36,7 @@ class Mark(NamedTuple):
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Mistake:
+class Mistake(Struct, frozen=True, kw_only=True, order=True):
     """One mistake of a commit: where, about what, and what to write instead.
 
     `subject` is the dotted way to the value (`files./etc/motd.mode`), empty for a mistake of the notation.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from schemas.errors import Mark
 
@@ -16,8 +17,7 @@ class Enough(Exception):
     """More mistakes than are told at once were found; there is no use in looking for others."""
 
 
-@dataclass(slots=True)
-class Findings:
+class Findings(Struct):
     """Collects, up to MOST; beyond it every method that adds a mistake raises Enough.
 
     Each (mark, text) counts once, however many hosts extend the body in which it stands.

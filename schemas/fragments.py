@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from schemas.errors import Mark
 from schemas.nodes import List, Map, Node, Scalar, Way
@@ -14,8 +15,7 @@ TextOf = Callable[[str], str]
 """A file of the repository → what is written in it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fragment:
+class Fragment(Struct, frozen=True, kw_only=True):
     """Lua that git wrote. It must compile by itself, or it would swallow what is written after it."""
 
     text: str

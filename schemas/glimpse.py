@@ -6,7 +6,8 @@ So that mistakes there are told together with those of the notation, and not one
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from schemas.documents import Library
 from schemas.errors import Mark
@@ -15,8 +16,7 @@ from schemas.nodes import Key, List, Map, Node, Scalar
 from schemas.shape import HOST
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Glimpse:
+class Glimpse(Struct, frozen=True, kw_only=True):
     """`templates`: the path of each template that is named → the names that the document gives to it.
 
     `unread` is the text of files that could not be read to their end: what stands there may name templates and give

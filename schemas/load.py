@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from schemas import check
 from schemas.combine import Combiner
@@ -36,8 +38,7 @@ _LONGEST_KEY = 500
 """Characters of a key in the subject of a mistake; a path, say, is shown whole."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(Struct, frozen=True, kw_only=True):
     """What a host says of itself. None: this machine is not the host; the name then stays as it is."""
 
     fqdn: str | None = None

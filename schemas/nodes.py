@@ -12,7 +12,7 @@ Key: TypeAlias = "str | int"
 Way: TypeAlias = tuple[Key, ...]
 
 
-# Named tuples, all four: a document holds them by the hundred thousand, and a frozen dataclass takes thrice as
+# Named tuples, all four: a document holds them by the hundred thousand, and a frozen struct takes thrice as
 # long to make.
 
 

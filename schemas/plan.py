@@ -8,9 +8,10 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from schemas.errors import Mark
 from schemas.secret import Secret
@@ -29,8 +30,7 @@ class Signature(NamedTuple):
 # --- actions: few, dull, printable ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriteFile:
+class WriteFile(Struct, frozen=True, kw_only=True):
     """Make `path` a regular file with this content, atomically. `was` is what the plan saw there: None, nothing.
 
     `owner` and `group` are names; None leaves a new file to the agent's own user. `mode` is 0 to 0o7777.
@@ -44,8 +44,7 @@ class WriteFile:
     was: Signature | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MakeDir:
+class MakeDir(Struct, frozen=True, kw_only=True):
     """Make `path` a directory with this mode and owner, or give an existing one both. Missing parents are made 0755."""
 
     path: PurePosixPath
@@ -54,8 +53,7 @@ class MakeDir:
     group: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
+class Link(Struct, frozen=True, kw_only=True):
     """Make `path` a symbolic link to `target`, atomically."""
 
     path: PurePosixPath
@@ -63,24 +61,21 @@ class Link:
     was: Signature | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveFile:
+class RemoveFile(Struct, frozen=True, kw_only=True):
     """Remove a file, a link or an empty directory. `was` is what the plan saw there."""
 
     path: PurePosixPath
     was: Signature
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keep:
+class Keep(Struct, frozen=True, kw_only=True):
     """Keep a copy of what lies at `path` (content, mode, owner), encrypted, before it is changed or removed."""
 
     path: PurePosixPath
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Run(Struct, frozen=True, kw_only=True):
     """Run a program to its end. `argv[0]` is absolute; a secret goes in by stdin only; `timeout` is in seconds."""
 
     argv: tuple[str, ...]
@@ -89,8 +84,7 @@ class Run:
     timeout: float = 60.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spawn:
+class Spawn(Struct, frozen=True, kw_only=True):
     """Start a child that stays, in a session of its own, and remember it under `id` (pid and start time)."""
 
     id: str
@@ -100,24 +94,21 @@ class Spawn:
     umask: int = 0o027
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
+class Stop(Struct, frozen=True, kw_only=True):
     """End the child remembered under `id`: TERM, and KILL when it is still there after `timeout` seconds."""
 
     id: str
     timeout: float = 15.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signal:
+class Signal(Struct, frozen=True, kw_only=True):
     """Send the child remembered under `id` a signal (`HUP`)."""
 
     id: str
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Make:
+class Make(Struct, frozen=True, kw_only=True):
     """Let the hands draw what must be random.
 
     `kind` is `secret` (32 bytes, base64url) or `self-signed` (a pair, path.crt and path.key).
@@ -131,24 +122,21 @@ class Make:
     group: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChoosePorts:
+class ChoosePorts(Struct, frozen=True, kw_only=True):
     """Find a free loopback port for each name and remember them under `id`, beside those remembered already."""
 
     id: str
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remember:
+class Remember(Struct, frozen=True, kw_only=True):
     """Keep a record under `id`; the hands stamp it with the instant."""
 
     id: str
     record: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forget:
+class Forget(Struct, frozen=True, kw_only=True):
     """Drop the record under `id`."""
 
     id: str
@@ -210,8 +198,7 @@ class Disruption(enum.IntEnum):
     RESTART = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holds:
+class Holds(Struct, frozen=True, kw_only=True):
     """The object is as it is wanted. `wanted` and `live` are digests, as in `Change`."""
 
     id: str
@@ -219,8 +206,7 @@ class Holds:
     live: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """The object is not as it is wanted (or no longer wanted, and ours).
 
     `wanted` and `live` are digests (None: absent). `drift` is filled in by `reconcilers.drift`, in one place.
@@ -247,32 +233,27 @@ class Change:
         return self.id.partition(":")[2]
 
 
-@dataclass(frozen=True, slots=True)
-class Instant:
+class Instant(Struct, frozen=True):
     """Seconds since the epoch."""
 
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class PathChanges:
+class PathChanges(Struct, frozen=True):
     """Something must appear or change at this path."""
 
     path: PurePosixPath
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(Struct, frozen=True):
     """A person must say so: `prosodist confirm`."""
 
 
-@dataclass(frozen=True, slots=True)
-class NextRound:
+class NextRound(Struct, frozen=True):
     """An earlier step of this pass brings it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wait:
+class Wait(Struct, frozen=True, kw_only=True):
     """The object cannot be judged or changed yet. Not done, and no failure."""
 
     id: str
@@ -284,8 +265,7 @@ class Wait:
 Verdict = Holds | Change | Wait
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Activation:
+class Activation(Struct, frozen=True, kw_only=True):
     """What makes the round's changes live in one service: computed once per round."""
 
     service: str
@@ -295,14 +275,14 @@ class Activation:
     before: tuple[Action, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True):
     """One round: every verdict, the activation owed, and what is held until a person confirms."""
 
     verdicts: tuple[Verdict, ...] = ()
     activation: Activation | None = None
     held: tuple[Change, ...] = ()
-    reported: tuple[Change, ...] = field(default=(), metadata={"why": "drift: detect: seen, told, left"})
+    reported: tuple[Change, ...] = ()
+    """Seen, told and left as it is: `drift: detect`."""
 
     @property
     def changes(self) -> tuple[Change, ...]:

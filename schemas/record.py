@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owned:
+
+class Owned(Struct, frozen=True, kw_only=True):
     """One object of the inventory: we made it or took it over, so we may change and remove it.
 
     `wish` is the digest of what git wanted when we last wrote; `digest` that of the live object as we then saw it,
@@ -24,16 +24,14 @@ class Owned:
     made: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(Struct, frozen=True, kw_only=True):
     """A value that must outlive a pass (chosen ports, a child process), and when it was written (epoch seconds)."""
 
     value: Mapping[str, Any]
     at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class Loaded(Struct, frozen=True, kw_only=True):
     """What a Prosody has loaded, or would load: the baseline and the target of an activation.
 
     `options` maps scope (`*` is global) to option to keyed digest; `files` maps path to keyed digest, for what is
@@ -58,8 +56,7 @@ class Loaded:
         return cls(version=value["version"], options=value["options"], files=value["files"])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenDrift:
+class OpenDrift(Struct, frozen=True, kw_only=True):
     """A difference that someone else made and that is still to be told about, or was told and still stands."""
 
     id: str
@@ -71,8 +68,7 @@ class OpenDrift:
     last_corrected: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Marks:
+class Marks(Struct, frozen=True, kw_only=True):
     """Revisions by what became of them (full ids), and the digests of inputs that were rejected."""
 
     attempted: str | None = None

@@ -1,6 +1,6 @@
 """A value that prints as ***.
 
-A plain class and not a dataclass, because `dataclasses.asdict` and `repr` would print the value.
+A plain class and no struct, because `asdict` and `repr` would print the value.
 """
 
 from __future__ import annotations

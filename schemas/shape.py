@@ -6,9 +6,9 @@ What a place *allows* is said by its model in `desired/`; a shape says how two l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
 
+from msgspec import Struct, field
 from pydantic import BaseModel
 
 from schemas.desired import Host, Prosody
@@ -19,8 +19,7 @@ MARKED = ("host_file", "generated", "lua", "age", "read")
 _MARKS = frozenset(MARKED)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class Shape(Struct, frozen=True, kw_only=True):
     """How the layers of one place combine, and how their short forms are spelled out."""
 
     of: str = ""

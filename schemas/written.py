@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from schemas.errors import Mark
 from schemas.nodes import Entry, Key, List, Map, Node, Scalar
@@ -24,8 +25,7 @@ _LAST = ("include", "lua", "template", "drift", "virtual_hosts", "components")
 """Words of a scope that stand before the options, and after them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One line, and who said it. A line inside of a text has no origin: its first line has it."""
 
     text: str
@@ -78,8 +78,7 @@ def _place(mark: Mark) -> str:
     return f"{mark.file}:{mark.line}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
+class _Place(Struct, frozen=True, kw_only=True):
     """Where a line begins, and which names are open there."""
 
     depth: int = 0

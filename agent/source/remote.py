@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import pygit2
+from msgspec import Struct
 from pygit2.enums import CredentialType
 
 from agent.address import Address, Transport
@@ -30,8 +30,7 @@ class Offered(NamedTuple):
     is_empty: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Errand:
+class Errand(Struct, frozen=True, kw_only=True):
     """One fetch of one branch into a ref of our own: no tags, no other ref, and nothing of the remote's settings."""
 
     repository: pygit2.Repository

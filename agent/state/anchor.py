@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from agent import durable
 from schemas.errors import SettingsError
@@ -12,8 +13,7 @@ from schemas.errors import SettingsError
 REVISION = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\n?")
 
 
-@dataclass(frozen=True, slots=True)
-class Anchor:
+class Anchor(Struct, frozen=True):
     """A file that holds one full revision and nothing else."""
 
     path: Path

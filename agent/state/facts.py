@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from schemas.record import OpenDrift
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suspension:
+class Suspension(Struct, frozen=True, kw_only=True):
     """A person's word that nothing may be changed. `until` None: until taken back. `by` is a user's name."""
 
     reason: str
@@ -23,8 +23,7 @@ class Suspension:
         return self.until is not None and at >= self.until
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldPlan:
+class HeldPlan(Struct, frozen=True, kw_only=True):
     """A plan that waits for `prosodist confirm`: what names it, its commit, and itself as JSON."""
 
     digest: str
@@ -39,8 +38,7 @@ class Confirmation(NamedTuple):
     revision: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """One event of the history. `seq` counts from 1 and is given when the entry is appended."""
 
     at: float
@@ -50,8 +48,7 @@ class Entry:
     seq: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sightings:
+class Sightings(Struct, frozen=True, kw_only=True):
     """Of the drift that a pass saw, what is worth an event; the rest is known already."""
 
     appeared: tuple[OpenDrift, ...] = ()

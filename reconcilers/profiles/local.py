@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from reconcilers.contract import Paths, Prosody, Reader, Site
 from reconcilers.ports import option
@@ -49,8 +50,7 @@ def supplied_options(site: Site, ports: Mapping[str, int]) -> dict[str, object]:
     return options | {option(service): (port,) for service, port in ports.items()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
+class Program(Struct, frozen=True, kw_only=True):
     """What the text of an installed `prosody` says. `interpreter` is a path, or a name to look for."""
 
     path: PurePosixPath

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
+from msgspec import Struct, field
+from msgspec.structs import force_setattr
 from pydantic import Field
 
 from schemas.desired.files import File
@@ -75,16 +76,14 @@ class Host(Model):
     databases: Databases = Field(default_factory=dict, description="databases and their roles, by name")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(Struct, frozen=True, kw_only=True):
     """One file of the repository that this host uses."""
 
     data: bytes
     executable: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostSpec:
+class HostSpec(Struct, frozen=True, kw_only=True):
     """A host's desired state, with the repository's files that it uses and the place of everything in it.
 
     `digest` names the input: the combined document (`said` names that alone) and the bytes of the files used,
@@ -107,11 +106,11 @@ class HostSpec:
     """
     notes: tuple[Mistake, ...] = ()
     """What is worth telling although nothing is wrong, in the order of the places."""
-    secrets: tuple[tuple[Way, SecretRef], ...] = field(init=False, compare=False)
-    """Every reference to a secret in the document, wherever one may stand, with the way to it."""
+    secrets: tuple[tuple[Way, SecretRef], ...] = ()
+    """Every reference to a secret in the document, wherever one may stand, with the way to it: found, not given."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "secrets", tuple(find_secrets(self.host)))
+        force_setattr(self, "secrets", tuple(find_secrets(self.host)))
 
     def origin(self, *way: str | int) -> Mark | None:
         """Where this was said, or the nearest thing around it that was said anywhere."""

@@ -9,16 +9,16 @@ from __future__ import annotations
 import json
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+from msgspec import Struct
 
 LINES = ("0.12", "13.0")
 """The lines of Prosody that there are tables for, the older first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
+class Option(Struct, frozen=True, kw_only=True):
     """What one version knows of one option."""
 
     types: tuple[str, ...]
@@ -41,8 +41,7 @@ class Option:
     """What took its place, as it is written in a host's file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Module:
+class Module(Struct, frozen=True, kw_only=True):
     """A module that comes with one version. Deprecated: it still comes, and does nothing that is needed."""
 
     deprecated: bool = False

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from schemas.errors import Mark
 from schemas.nodes import List, Map, Node, Scalar
 from schemas.shape import is_marked
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class Named(Struct, frozen=True, kw_only=True):
     """A module by its name without `mod_`, and where it is said."""
 
     value: str
@@ -20,8 +20,7 @@ class Named:
     """What of the name is not written there: `storage_` of `default_storage: sql`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Enabled:
+class Enabled(Struct, frozen=True, kw_only=True):
     """All modules that any scope of a host names."""
 
     named: tuple[Named, ...]

@@ -8,7 +8,8 @@ read by a module that is not known here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from schemas.combine import Spare
 from schemas.desired.forms import VERSION_WORDS
@@ -22,8 +23,7 @@ from schemas.options.versions import lines_of
 from schemas.shape import HOST, Shape, is_marked
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Scope:
+class _Scope(Struct, frozen=True, kw_only=True):
     """One of Prosody's scopes in the combined document; `kind` is global, host or component."""
 
     kind: str

@@ -14,7 +14,7 @@ from tests.bench.figures import Figure
 
 TIMES = 20
 HOSTS = 100
-LIBRARIES = "import pydantic, yaml._yaml, jinja2.sandbox; pydantic.BaseModel, pydantic.TypeAdapter"
+LIBRARIES = "import pydantic, msgspec, yaml._yaml, jinja2.sandbox; pydantic.BaseModel, pydantic.TypeAdapter"
 """All that validate imports beside Python itself and us."""
 
 MODULES = """\

@@ -43,7 +43,9 @@ def test_the_plan_of_an_ended_agent_is_told_again(left: Place) -> None:
     )  # fmt: skip
     imported = set(re.findall(r"\| +([\w.]+)$", ran.stderr, re.MULTILINE))
     assert "agent.testimony" in imported
-    assert imported & {"pydantic", "pygit2", "jinja2", "yaml", "structlog", "sqlite3", "dataclasses"} == set()
+    assert (
+        imported & {"pydantic", "pygit2", "jinja2", "yaml", "structlog", "sqlite3", "msgspec", "dataclasses"} == set()
+    )
     with left.engine() as engine:
         assert json.loads(ran.stdout) == engine.answer("plan", {}, print)
 
