@@ -326,8 +326,8 @@ def test_asking_imports_nothing_heavy(agent: Agent, config: Path) -> None:
     nothing = subprocess.run([sys.executable, "-X", "importtime", "-c", ""], capture_output=True, text=True, check=True)
     before, after = (set(re.findall(r"\| +([\w.]+)$", ran.stderr, re.MULTILINE)) for ran in (nothing, done))
     imported = after - before  # an editable install has Python import some of these by itself
-    heavy = {"structlog", "yaml", "pydantic", "pygit2", "rich", "msgspec", "dataclasses", "inspect", "pathlib", "threading",
-             "watchdog", "sqlite3", "logging", "asyncio", "cryptography", "difflib", "argparse",
+    heavy = {"structlog", "yaml", "pydantic", "pygit2", "rich", "msgspec", "dataclasses", "inspect", "pathlib",
+             "threading", "watchdog", "sqlite3", "logging", "asyncio", "cryptography", "difflib", "argparse",
              "agent.settings"}  # fmt: skip
     assert "agent.ask" in imported
     assert imported & heavy == set()
