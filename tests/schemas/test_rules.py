@@ -1,0 +1,77 @@
+"""rules.txt: rule by rule of docs/desired-state.md, the case or the test that breaks it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import msgspec
+import pytest
+from page import PAGE
+from test_bad import HERE, read_cases
+
+RULES = Path(__file__).parent / "rules.txt"
+TESTS = Path(__file__).parent.parent
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """A text of the page, and the lines below it that answer for it."""
+
+    quote: str
+    answers: tuple[str, ...]
+
+
+def read_rules() -> list[Rule]:
+    """Every `> text` with its lines, up to the next or to an empty line."""
+    found = []
+    for chunk in re.split(r"^> ", RULES.read_text().partition("\n## ")[2], flags=re.MULTILINE)[1:]:
+        quote, *answers = chunk.partition("\n\n")[0].splitlines()
+        found.append(Rule(quote=quote, answers=tuple(answers)))
+    return found
+
+
+def one_line(text: str) -> str:
+    """Without line breaks, those within a comment of the shape included."""
+    return re.sub(r"\s+", " ", re.sub(r"\n\s+# +", " ", text))
+
+
+@cache
+def names_in(path: Path) -> frozenset[str]:
+    tree = ast.parse(path.read_text()) if path.is_file() else ast.parse("")
+    return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
+
+
+@cache
+def cases_of(stem: str) -> frozenset[str]:
+    path = HERE / f"{stem}.cases"
+    return frozenset(case.name for case in read_cases(path)) if path.is_file() else frozenset()
+
+
+def answers(line: str) -> bool:
+    """Whether the case or the test exists."""
+    if line.startswith("- "):
+        return True
+    path, found, test = line.partition("::")
+    if found:
+        return test in names_in(TESTS / path)
+    stem, _, case = line.partition(": ")
+    return case in cases_of(stem)
+
+
+@pytest.mark.parametrize("rule", read_rules(), ids=lambda rule: rule.quote[:60])
+def test_every_rule_is_answered_for(rule: Rule) -> None:
+    """By what exists; and the page still says it."""
+    assert rule.quote in one_line(PAGE.read_text()), "the page does not say so"
+    assert rule.answers, "nothing would notice"
+    assert [line for line in rule.answers if not answers(line)] == [], "no such case or test"
+
+
+def test_the_rules_stand_in_the_order_of_the_page() -> None:
+    """So that a reader finds what is missing between two of them."""
+    page, at = one_line(PAGE.read_text()), 0
+    for rule in read_rules():
+        found = page.find(rule.quote, at)
+        assert found >= 0, f"out of order: {rule.quote}"
+        at = found
