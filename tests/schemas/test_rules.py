@@ -1,4 +1,4 @@
-"""rules.txt: rule by rule of docs/desired-state.md, the case or the test that breaks it."""
+"""rules*.txt: rule by rule of docs/desired-state.md, the case or the test that breaks it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from page import PAGE
 from test_bad import HERE, read_cases
 
-RULES = Path(__file__).parent / "rules.txt"
+RULES = sorted(Path(__file__).parent.glob("rules*.txt"))
 TESTS = Path(__file__).parent.parent
 
 
@@ -26,7 +26,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 def read_rules() -> list[Rule]:
     """Every `> text` with its lines, up to the next or to an empty line."""
     found = []
-    for chunk in re.split(r"^> ", RULES.read_text().partition("\n## ")[2], flags=re.MULTILINE)[1:]:
+    text = "\n\n".join(path.read_text().partition("\n## ")[2] for path in RULES)
+    for chunk in re.split(r"^> ", text, flags=re.MULTILINE)[1:]:
         quote, *answers = chunk.partition("\n\n")[0].splitlines()
         found.append(Rule(quote=quote, answers=tuple(answers)))
     return found
