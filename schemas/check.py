@@ -16,6 +16,8 @@ from schemas.versions import is_wanted
 
 PROFILES = ("local", "debian", "uberspace", "slackware")
 """The kinds of host in the language."""
+_ROOT = ("root", "0")
+"""Its name, and the number that stands for a user wherever a name may."""
 
 
 def check_profile(root: Map, profile: str | None, findings: Findings) -> None:
@@ -85,6 +87,8 @@ def check_refresh(root: Map, findings: Findings) -> None:
     for _, entry in _entries(root, "files"):
         if not isinstance(entry.value, Map) or "revision" not in entry.value.entries:
             continue
+        if entry.value.entries.keys().isdisjoint(("git", "hg")):
+            continue  # it does not belong here, and that is told
         is_pinned = re.fullmatch("[0-9a-f]{7,64}", _word(entry.value, "revision")) is not None
         if is_pinned and "refresh" in entry.value.entries:
             mark = entry.value.entries["refresh"].mark
@@ -92,6 +96,16 @@ def check_refresh(root: Map, findings: Findings) -> None:
         elif not is_pinned and "refresh" not in entry.value.entries:
             mark = entry.value.entries["revision"].value.mark
             findings.miss(mark, "is a branch, which moves; write refresh: 1d beside it, or a revision in full")
+
+
+def check_jobs(root: Map, findings: Findings) -> None:
+    """Who may push is not root: what root runs from time to time lies on the host."""
+    for _, entry in _entries(root, "jobs"):
+        if isinstance(entry.value, Map) and {"script", "user"} <= entry.value.entries.keys():
+            mark = entry.value.entries["script"].mark
+            if _word(entry.value, "user") in _ROOT:
+                text = "root runs no script of the repository; write run: [PROGRAM] of the host, or another user"
+                findings.add(mark, text)
 
 
 def check_known_home(root: Map, home: str | None, findings: Findings) -> None:

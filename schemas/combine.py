@@ -18,7 +18,7 @@ from schemas.layers import is_body, is_edit, is_free, is_key_by_key, is_modules,
 from schemas.names import Names, fill
 from schemas.names import replace as replace_names
 from schemas.nodes import Entry, Key, List, Map, Node, Scalar, describe, plain_data
-from schemas.shape import NAMES, Shape
+from schemas.shape import MAP, NAMES, Shape
 
 ENABLED, DISABLED = "modules_enabled", "modules_disabled"
 MET_NOTHING = "nothing is inherited here that null could forget; take it out (an empty thing is {})"
@@ -63,7 +63,7 @@ class Combiner(Struct, frozen=True, kw_only=True):
 
     def _merged(self, run: list[Map], shape: Shape) -> Map:
         """Maps, key by key."""
-        if shape.things is not None:
+        if shape.things is not None and shape is not MAP:
             return self._things(run, shape, shape.things)
         if shape.kinds:
             run = self._of_one_kind(run, shape)

@@ -18,7 +18,7 @@ from schemas.desired import Host
 from schemas.desired.part import Part, named
 from schemas.desired.values import Age, Generated, HostFile, Lua
 from schemas.editor_options import options
-from schemas.shape import ELSEWHERE, HOST, MARKED, Shape
+from schemas.shape import ELSEWHERE, HOST, MAP, MARKED, Shape
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -109,7 +109,7 @@ def _short_forms(shape: Shape) -> list[Schema]:
         forms.append({"type": "string", "enum": list(shape.flags)})
     if shape.word and shape.model is not None:
         forms.append(_of(shape.model.model_fields[shape.word].annotation, Shape()))
-    if shape.things is not None:
+    if shape.things is not None and shape is not MAP:
         forms.append({"type": "array", "items": {"type": "string"}})
     return forms
 

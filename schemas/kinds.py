@@ -23,7 +23,7 @@ def check_kinds(root: Map, shape: Shape, findings: Findings) -> None:
             if here.things is not None:
                 if here.things is not VALUE:
                     waiting += [(entry.mark, entry.value, here.things) for entry in node.entries.values()]
-            elif here.items is not None or not node.entries.keys().isdisjoint(here.keys):
+            elif not node.entries.keys().isdisjoint(here.keys):
                 below = ((entry, here.below(key)) for key, entry in node.entries.items())
                 waiting += [(entry.mark, entry.value, inner) for entry, inner in below if inner is not VALUE]
 

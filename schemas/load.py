@@ -137,6 +137,7 @@ def _spec(
     tell_not_yet(root, findings.note if facts.profile is None else findings.add)
     check.check_files(root, tree_files, findings)
     check.check_refresh(root, findings)
+    check.check_jobs(root, findings)
     check.check_known_home(root, facts.home, findings)
     if not facts.is_accepted:
         check_options(root, combiner.spares, facts.prosody, findings, found=facts.modules)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from schemas.desired import File, Host, HostFile, HostSpec
 from schemas.errors import Mark, Mistake
-from schemas.nodes import Key, Way
+from schemas.nodes import Way
 
 _AS_ROOT = ("debian", "slackware")
 """Profiles under which the agent is root. Under any other only the home is open, whatever is allowed."""
@@ -22,6 +22,8 @@ _OPEN_TO_WRITING = (
 )
 _OPEN_TO_READING = ("/etc/prosodist/secrets", "/var/lib/tor", "/etc/letsencrypt", "/etc/prosody", "/var/lib/prosody")
 _OWN_SOURCES = ("https://packages.prosody.im", "https://prosody.im")
+_CLOSED_IN_HOMES = ("<home>/.ssh",)
+"""Who may write there may log in. What is the agent's own only the host knows."""
 _HOLDS_MORE = ("tree", "directory", "git", "hg", "archive")
 """Kinds of files that are directories."""
 _OWN_VARIABLES = ("LD_", "LUA_", "PATH")
@@ -39,26 +41,33 @@ class Need(NamedTuple):
 def needs(spec: HostSpec) -> Iterator[Mistake]:
     """A note for each place that takes more than every host allows."""
     told: set[tuple[str, str]] = set()
-    for way, word, value in _needs(spec.host):
+    for way, word, value in _needs(spec):
         if (word, value) not in told:
             told.add((word, value))
             mark = spec.origin(*way) or Mark(f"hosts/{spec.name}.yaml")
             text = f"needs allow: {{{word}: [{value}]}} in agent.yaml on the host"
-            if word == "home":
+            if word == "closed":
+                text = "is closed to a push, whatever the host allows; choose another path"
+            elif word == "home":
                 text = f"under the profile {spec.host.profile} only what lies below <home> is open to a push"
             yield Mistake(mark=mark, subject=".".join(map(str, way)), text=text)
 
 
-def _needs(host: Host) -> Iterator[Need]:
+def _needs(spec: HostSpec) -> Iterator[Need]:
+    host = spec.host
     if host.profile not in _AS_ROOT:
-        yield from (Need(("files", path), "home", path) for path in host.files if not path.startswith("<home>/"))
+        for path in host.files:
+            if _is_below(path, _CLOSED_IN_HOMES):
+                yield Need(("files", path), "closed", path)
+            elif not path.startswith("<home>/"):
+                yield Need(("files", path), "home", path)
         return
     for path, file in host.files.items():
         if not _is_below(path, _OPEN_TO_WRITING):
             yield Need(("files", path), "write", path if _is_directory(file) else str(PurePosixPath(path).parent))
         if file.check:
             yield Need(("files", path, "check"), "run", file.check[0])
-    yield from (Need(way, "read", path) for way, path in _read(host) if not _is_below(path, _OPEN_TO_READING))
+    yield from (Need(way, "read", path) for way, path in _read(spec) if not _is_below(path, _OPEN_TO_READING))
     yield from _certificates(host)
     yield from _software(host)
     yield from _running(host)
@@ -73,21 +82,17 @@ def _is_below(path: str, places: tuple[str, ...]) -> bool:
     return any(PurePosixPath(path).is_relative_to(place) for place in places)
 
 
-def _read(host: Host) -> Iterator[tuple[tuple[Key, ...], str]]:
+def _read(spec: HostSpec) -> Iterator[tuple[Way, str]]:
     """Files on the host that the agent reads for git."""
-    for name, value in host.vars.items():
+    for name, value in spec.host.vars.items():
         if not isinstance(value, str):
             yield ("vars", name), value.read
-    for path, file in host.files.items():
-        if isinstance(file.content, HostFile):
-            yield ("files", path, "content"), file.content.host_file
-    for jid, account in host.accounts.items():
-        if isinstance(account.password, HostFile):
-            yield ("accounts", jid, "password"), account.password.host_file
-    for name, certificate in host.certificates.items():
+    yield from ((way, secret.host_file) for way, secret in spec.secrets if isinstance(secret, HostFile))
+    for name, certificate in spec.host.certificates.items():
         if certificate.path is not None:
             pair = certificate.path
-            yield from ((("certificates", name, "path"), path) for path in (pair.directory, pair.certificate) if path)
+            said = filter(None, (pair.directory, pair.certificate, pair.key))
+            yield from ((("certificates", name, "path"), path) for path in said)
 
 
 def _certificates(host: Host) -> Iterator[Need]:
@@ -102,6 +107,9 @@ def _certificates(host: Host) -> Iterator[Need]:
 def _software(host: Host) -> Iterator[Need]:
     for name, source in host.apt_sources.items():
         yield from (Need(("apt_sources", name), "sources", _origin(uri)) for uri in source.uris if _is_foreign(uri))
+    own = host.prosody.package if host.prosody is not None else None
+    if own is not None and own.url and _is_foreign(own.url):
+        yield Need(("prosody", "package", "url"), "sources", _origin(own.url))
     if host.packages is None:
         return
     for name, package in host.packages.pkgtools.items():

@@ -88,7 +88,7 @@ VALUE = Shape()
 NAMES = Shape(one=True)
 LITERAL = Shape(literal=True)
 MAP = Shape(things=VALUE)
-"""A map whose keys are names: `lua` and `age` are as good as any."""
+"""A map whose keys are names: `lua`, `age` and `.default` are as good as any."""
 
 # --- Prosody
 

@@ -86,7 +86,8 @@ def _gather_secrets(value: object, way: Way, found: list[tuple[Way, SecretRef]])
         said = value.model_fields_set
         for name, item in value.__dict__.items():
             if name in said and type(item) not in _WITHOUT:
-                _gather_secrets(item, way if name == "options" else (*way, name), found)
+                key = type(value).model_fields[name].alias or name
+                _gather_secrets(item, way if name == "options" else (*way, key), found)
     for deeper, item in below:
         _gather_secrets(item, deeper, found)
 

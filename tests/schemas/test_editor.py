@@ -89,6 +89,7 @@ BROKEN = {
     "a window that is a text": ("maintenance: ['0 4 * * *']", "maintenance"),
     "extends that is a map": ("extends: {a: b}", "extends"),
     "a bundle's variant that there is not": ("policy: {tls: ancient}", "policy"),
+    "a list of names where each has a value": ("requires: [openssl]", "requires"),
     "a key that is due elsewhere": ("services: {nginx: {schedule: daily}}", "services"),
     "a challenge that there is not": ("certificates: {a.b: {issuers: letsencrypt, challenge: dns-02}}", "certificates"),
 }
