@@ -52,14 +52,14 @@ def show(lines: Sequence[Line]) -> str:
 
 
 def plain(node: Node) -> object:
-    """The value for JSON."""
+    """The value without its marks."""
     match node:
         case Scalar(value=value):
             return value
         case List(items=items):
             return [plain(item) for item in items]
         case Map(entries=entries):
-            return {str(key): plain(entry.value) for key, entry in entries.items()}
+            return {key: plain(entry.value) for key, entry in entries.items()}
 
 
 def origins(node: Node, way: tuple[Key, ...] = ()) -> Iterator[tuple[tuple[Key, ...], Mark]]:

@@ -16,7 +16,7 @@ import time
 import traceback
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent.parent.parent), str(Path(__file__).parent)]
+sys.path[:0] = map(str, [*Path(__file__).parents[1:3], Path(__file__).parent])
 
 from loader import try_loader  # noqa: E402
 from serializer import try_serializer  # noqa: E402

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import pickle
 import random
 import re
 import time
-from typing import Any
 
 import yaml
+from meaning import check_readers, shuffled
 from mutate import mutated
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError as RuamelError
 from seeds import Files
 
 from schemas.decoding import decode
@@ -22,7 +18,7 @@ from schemas.errors import Mistake, SpecError
 from schemas.events import parse
 from schemas.findings import Findings
 from schemas.load import Blob, Facts, load
-from schemas.nodes import List, Map, Node, Scalar
+from schemas.written import plain
 
 SECONDS = 1.5
 """Of CPU, for a document of a few pages."""
@@ -46,7 +42,7 @@ def try_loader(seed: int) -> None:
     assert pickle.loads(pickle.dumps(found)) == found
     for path, data in files.items():
         if path.endswith(".yaml") and path in found.documents:
-            check_readers(path, data, slowly=chance.random() < 0.1)
+            check_meaning(path, data, slowly=chance.random() < 0.1)
     check_order(files, facts, found, chance)
 
 
@@ -72,18 +68,13 @@ def check_mistake(mistake: Mistake, files: Files) -> None:
         assert mark.column <= len(around) + 1, text
 
 
-def check_readers(path: str, data: bytes, *, slowly: bool) -> None:
-    """PyYAML and ruamel.yaml read what we read."""
+def check_meaning(path: str, data: bytes, *, slowly: bool) -> None:
+    """Others read what we read."""
     findings = Findings()
     root = parse(path, data, findings)
     text = decode(path, data, findings)
     assert root is not None and text is not None and not findings
-    ours = typed(plain(root))
-    with contextlib.suppress(yaml.YAMLError):
-        assert typed(yaml.safe_load(text)) == ours, "PyYAML reads it differently"
-    if slowly:
-        with contextlib.suppress(RuamelError):
-            assert typed(YAML(typ="safe", pure=True).load(io.StringIO(text))) == ours, "ruamel reads it differently"
+    check_readers(text, root, slowly=slowly)
 
 
 def check_order(files: Files, facts: Facts, found: HostSpec, chance: random.Random) -> None:
@@ -99,30 +90,3 @@ def check_order(files: Files, facts: Facts, found: HostSpec, chance: random.Rand
     again = outcome(turned, facts)
     assert isinstance(again, HostSpec), f"with its keys in another order it is refused: {again}"
     assert again.digest == found.digest, "with its keys in another order it is another"
-
-
-def plain(node: Node) -> Any:
-    match node:
-        case Scalar(value=value):
-            return value
-        case List(items=items):
-            return [plain(item) for item in items]
-        case Map(entries=entries):
-            return {key: plain(entry.value) for key, entry in entries.items()}
-
-
-def typed(value: Any) -> Any:
-    """So that 1, 1.0 and true are three."""
-    if isinstance(value, dict):
-        return {(type(k).__name__, k): typed(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [typed(v) for v in value]
-    return (type(value).__name__, value)
-
-
-def shuffled(value: Any, chance: random.Random) -> Any:
-    if isinstance(value, dict):
-        items = [(key, shuffled(inner, chance)) for key, inner in value.items()]
-        chance.shuffle(items)
-        return dict(items)
-    return [shuffled(item, chance) for item in value] if isinstance(value, list) else value

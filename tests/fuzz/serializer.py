@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import random
 import struct
-import subprocess
-from collections.abc import Mapping
 from typing import Any
+
+from lua_values import telling, told_by_lua
 
 from reconcilers.luatext import quote, render_name, render_value
 
-_TELL = r"""
-local function hex(text) return (text:gsub(".", function (c) return ("%02x"):format(c:byte()); end)); end
-local function told(value)
-	local kind = math.type(value) or type(value);
-	if kind == "string" then return '["string","' .. hex(value) .. '"]'; end
-	if kind == "float" then return '["float","' .. hex(string.pack(">d", value)) .. '"]'; end
-	if kind ~= "table" then return '["' .. kind .. '","' .. tostring(value) .. '"]'; end
-	local entries = {};
-	for key, item in pairs(value) do entries[#entries + 1] = "[" .. told(key) .. "," .. told(item) .. "]"; end
-	return '["table",[' .. table.concat(entries, ",") .. "]]";
-end
-for index = 1, count do print(told(values[index])); end
-for index = 1, count do print(told(_ENV[names[index]])); end
-"""
 _PIECES = (
     "]]",
     "]==]",
@@ -52,15 +37,13 @@ def try_serializer(seed: int) -> None:
     chance = random.Random(seed)
     values = [_value(chance, 0) for _ in range(BATCH)]
     names = list(dict.fromkeys(f"{_text(chance)}_{number}" for number in range(BATCH)))
-    script = "local values = {}; local names = {}; local tostring, print, pairs, type = tostring, print, pairs, type;\n"
-    script += "local math, string, table = math, string, table;\n" + f"local count = {BATCH};\n"
+    script = "local values = {}; local names = {};\n"
     for number, (value, name) in enumerate(zip(values, names, strict=True), 1):
         script += f"values[{number}] = {render_value(value)}\nnames[{number}] = {quote(name)}\n"
         script += f"{render_name(name)} = {render_value(value)}\n"
-    ran = subprocess.run(["lua5.4", "-"], input=(script + _TELL).encode(), capture_output=True, env={}, check=False)
-    assert ran.returncode == 0, ran.stderr[-500:]
-    told = [_normal(json.loads(line)) for line in ran.stdout.splitlines()]
-    assert told == [_expected(value) for value in values] * 2
+    script += f"for index = 1, {BATCH} do tell(values[index]); end\n"
+    script += f"for index = 1, {BATCH} do tell(_ENV[names[index]]); end\n"
+    assert told_by_lua(script) == [telling(value) for value in values] * 2
 
 
 def _text(chance: random.Random) -> str:
@@ -89,26 +72,3 @@ def _value(chance: random.Random, depth: int) -> Any:
         case _:
             keys = [chance.choice((_text(chance), chance.randint(-5, 5))) for _ in range(chance.randrange(4))]
             return {key: _value(chance, depth + 1) for key in keys}
-
-
-def _expected(value: object) -> object:
-    match value:
-        case bool():
-            return ["boolean", str(value).lower()]
-        case int():
-            return ["integer", str(value)]
-        case float():
-            return ["float", struct.pack(">d", value).hex()]
-        case str():
-            return ["string", value.encode().hex()]
-        case Mapping():
-            return ["table", sorted(([_expected(k), _expected(v)] for k, v in value.items()), key=repr)]
-        case list():
-            return _expected(dict(enumerate(value, start=1)))
-    raise AssertionError(value)
-
-
-def _normal(told: list[Any]) -> object:
-    if told[0] == "table":
-        return ["table", sorted(([_normal(k), _normal(v)] for k, v in told[1]), key=repr)]
-    return told

@@ -18,7 +18,7 @@ def test_nothing_is_found_in_a_few_seconds() -> None:
 def test_a_find_is_told_with_its_seed() -> None:
     """A fuzzer that finds nothing because it tries nothing would look the same."""
     script = (
-        f"import sys; sys.path[:0] = [{str(HERE.parent.parent)!r}, {str(HERE)!r}]\n"
+        f"import sys; sys.path[:0] = {[str(HERE.parent.parent), str(HERE.parent), str(HERE)]!r}\n"
         "import runpy, loader\n"
         "loader.SECONDS = 0\n"
         "sys.argv = ['fuzz', '--minutes', '0.02']\n"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import random
 from typing import Any
 
@@ -11,16 +9,16 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError as RuamelError
+from meaning import check_readers, shuffled, typed
 
 from schemas.combine import Combiner
 from schemas.errors import Mark, SpecError
 from schemas.events import parse
 from schemas.findings import Findings
 from schemas.load import Blob, Facts, load
-from schemas.nodes import List, Map, Node, Scalar, plain_data
+from schemas.nodes import Node, plain_data
 from schemas.shape import HOST
+from schemas.written import plain
 
 quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -54,36 +52,13 @@ values = st.recursive(
 )
 
 
-def data(node: Node) -> Any:
-    match node:
-        case Scalar(value=value):
-            return value
-        case List(items=items):
-            return [data(item) for item in items]
-        case Map(entries=entries):
-            return {key: data(entry.value) for key, entry in entries.items()}
-
-
-def typed(value: Any) -> Any:
-    """So that 1, 1.0 and true are three."""
-    if isinstance(value, dict):
-        return {(type(k).__name__, k): typed(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [typed(v) for v in value]
-    return (type(value).__name__, value)
-
-
 def agrees(text: str) -> None:
-    """If it loads without a mistake, PyYAML and ruamel read the same; either may refuse what we take, never differ."""
+    """What loads without a mistake, others read the same."""
     findings = Findings()
     root = parse("f", text.encode(), findings)
     if findings or root is None:
         return
-    ours = typed(data(root))
-    with contextlib.suppress(yaml.YAMLError):
-        assert typed(yaml.safe_load(text)) == ours
-    with contextlib.suppress(RuamelError):
-        assert typed(YAML(typ="safe", pure=True).load(io.StringIO(text))) == ours
+    check_readers(text, root)
 
 
 @settings(max_examples=800, deadline=None)
@@ -106,7 +81,7 @@ def test_what_another_program_writes_is_read_as_it_was_meant(document: dict[str,
     root = parse("f", text.encode(), findings)
     if not findings:
         assert root is not None
-        assert typed(data(root)) == typed(document)
+        assert typed(plain(root)) == typed(document)
     agrees(text)
 
 
@@ -116,14 +91,6 @@ def test_no_bytes_bring_it_down(raw: bytes) -> None:
     """A document or mistakes, never a traceback."""
     with pytest.raises(SpecError):
         load({"hosts/a.yaml": Blob(raw + b"\nno_profile: 1")}, "a", Facts())
-
-
-def shuffled(value: Any, chance: random.Random) -> Any:
-    if isinstance(value, dict):
-        items = [(key, shuffled(inner, chance)) for key, inner in value.items()]
-        chance.shuffle(items)
-        return dict(items)
-    return [shuffled(v, chance) for v in value] if isinstance(value, list) else value
 
 
 def load_options(*layers: dict[str, Any]) -> Any:
