@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ def answer(
     settings: Settings, config: Path, verb: str, arguments: Mapping[str, Any], progress: Callable[[str], None]
 ) -> dict[str, Any]:
     """The answer of an engine that lives for this verb. Raises AgentError."""
-    gc.disable()  # what is imported stays: going through it again and again would be a tenth of all the work
     from agent import log, loop
 
     log.configure(settings.log.format, settings.log.level)

@@ -260,6 +260,17 @@ def test_a_full_disk_under_the_answer_is_a_failure(agent: Agent, config: Path) -
     assert "No space left" in done.stderr
 
 
+def test_a_mistake_as_json_is_written_whole_before_the_end(tmp_path: Path) -> None:
+    """Into a pipe, where it waits in a buffer until then; where it cannot be written, the exit code tells."""
+    words = ("plan", "-o", "json", "--config", tmp_path / "none.yaml")
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    assert json.loads(prosodist(*words, env=env).stdout)["error"]["code"] == 78
+    with open("/dev/full", "w") as full:
+        done = prosodist(*words, env=env, stdout=full, stderr=subprocess.PIPE, capture_output=False)
+    assert done.returncode not in (0, 78)
+    assert "No space left" in done.stderr
+
+
 def test_ctrl_c_ends_the_asking_and_not_the_agent(agent: Agent, config: Path) -> None:
     """130, no traceback; the agent goes on."""
     agent.gate.clear()
