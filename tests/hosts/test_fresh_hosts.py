@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from trees import Ran, Tree, fresh
+from trees import Ran, Tree, fresh, new_log
 
 pytestmark = [pytest.mark.hosts, pytest.mark.timeout(3000)]
 
@@ -30,7 +30,7 @@ def scenarios(request: pytest.FixtureRequest) -> Iterator[dict[tuple[str, str, s
 
 def play(command: str, codename: str, user: str) -> list[Ran]:
     """Run a command on a fresh host: as root twice; as a user before and after what it says is installed."""
-    with fresh(codename, user) as tree:
+    with fresh(codename, user, new_log(f"{command}-{codename}-{user}")) as tree:
         runs = [tree.run(*COMMANDS[command])]
         if user == "root":
             assert not (tree.root / POLICY).exists(), "policy-rc.d was left behind"
@@ -45,7 +45,7 @@ def play(command: str, codename: str, user: str) -> list[Ran]:
 def install_what_is_said(tree: Tree, refused: Ran) -> Ran:
     """Do as root what the command told its user to do; a policy of the host keeps servers from starting."""
     said = re.search(r"^ +(apt-get update && apt-get install .+)$", refused.output, re.MULTILINE)
-    assert said, refused.output
+    assert said, refused.telling()
     (tree.root / POLICY).write_text("#!/bin/sh\nexit 101\n")
     (tree.root / POLICY).chmod(0o755)
     return tree.run(
@@ -61,11 +61,12 @@ def test_the_readmes_commands_work_on_a_fresh_host(
     command, _, user = scenario
     runs = scenarios[scenario].result()
     if user != "root":
-        assert runs[0].status == 1, runs[0].output
-        assert runs[1].status == 0, runs[1].output
+        assert runs[0].status == 1, runs[0].telling()
+        assert runs[1].status == 0, runs[1].telling()
     for ran in runs[2 if user != "root" else 0 :]:
-        assert ran.status == 0, ran.output
+        assert ran.status == 0, ran.telling()
         if command == "demo":
-            assert re.fullmatch(r"converged at [0-9a-f]{40}", ran.last_line()), ran.output
+            assert re.fullmatch(r"converged at [0-9a-f]{40}", ran.last_line()), ran.telling()
         else:
-            assert re.search(r"\d+ passed", ran.last_line()), ran.output
+            assert re.search(r"\d+ passed", ran.last_line()), ran.telling()
+    runs[0].log.unlink()  # that of a failure stays

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -21,6 +22,8 @@ import releases
 CHECKOUT = Path(__file__).parents[2]
 PACKAGES = "ca-certificates,git"
 CARRIED = re.compile(r"PIP_.*|.*_proxy|SSL_CERT_FILE|SSL_CERT_DIR|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|CI", re.IGNORECASE)
+MOST_LINES = 150
+"""Of what a command said, in a failure; its log has all."""
 PIP_SETTINGS = ("/etc/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf")
 ENTER = [
     "unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", str(Path(__file__).parent / "enter.sh"),
@@ -30,14 +33,24 @@ CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """A command's end: its status and all that it said, standard error included."""
+    """A command's end: its status and all that it said, standard error included; it stands in the log too."""
 
     status: int
     output: str
+    log: Path
 
     def last_line(self) -> str:
         """The last line that it said."""
         return self.output.rstrip("\n").rpartition("\n")[2]
+
+    def telling(self) -> str:
+        """For a failure: where the log is, and how it ended; from pytest's own failures on, where it tells of some."""
+        lines = self.output.splitlines()
+        failures = (number for number, line in enumerate(lines) if re.fullmatch(r"=+ (FAILURES|ERRORS) =+", line))
+        shown = lines[next(failures, -MOST_LINES) :]
+        if len(shown) > MOST_LINES:
+            shown = [*shown[: MOST_LINES // 2], "[…]", *shown[-MOST_LINES // 2 :]]
+        return "\n".join([f"status {self.status}; all of it: {self.log}", *shown])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +60,7 @@ class Tree:
     root: Path
     user: str
     checkout: str
+    log: Path
 
     def run(self, *argv: str, user: str | None = None) -> Ran:
         """A command in the tree, in the checkout, as its user or another."""
@@ -57,15 +71,17 @@ class Tree:
         if user == "root":
             environment["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         inside = ["env", "-i", "-C", self.checkout, *(f"{name}={value}" for name, value in environment.items())]
-        ran = subprocess.run(
-            [*ENTER, str(self.root), user, *inside, *argv],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-        )  # fmt: skip
-        return Ran(status=ran.returncode, output=ran.stdout)
+        with self.log.open("ab") as log:
+            log.write(f"\n{user}$ {shlex.join(argv)}\n".encode())
+            log.flush()
+            begun = log.tell()
+            ran = subprocess.run([*ENTER, str(self.root), user, *inside, *argv], stdout=log, stderr=subprocess.STDOUT)
+        output = self.log.read_bytes()[begun:].decode(errors="replace")
+        return Ran(status=ran.returncode, output=output, log=self.log)
 
 
 @contextmanager
-def fresh(codename: str, user: str) -> Iterator[Tree]:
+def fresh(codename: str, user: str, log: Path) -> Iterator[Tree]:
     """A copy of the release's tree for one scenario, removed afterwards; "root" or the name of a user to make."""
     with tempfile.TemporaryDirectory(prefix="run-", dir=base(codename).parent) as scratch:
         root = Path(scratch, codename)
@@ -81,7 +97,16 @@ def fresh(codename: str, user: str) -> Iterator[Tree]:
         checkout = root / home / "prosodist"
         copy_checkout(checkout)
         subprocess.run(["chroot", str(root), "chown", "-R", f"{user}:{user}", f"/{home}"], check=True)
-        yield Tree(root=root, user=user, checkout=f"/{home}/prosodist")
+        yield Tree(root=root, user=user, checkout=f"/{home}/prosodist", log=log)
+
+
+def new_log(scenario: str) -> Path:
+    """An empty log for a scenario, outside the checkout, to be read while it goes on; who made it takes it away."""
+    logs = releases.cache() / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    descriptor, path = tempfile.mkstemp(prefix=f"{scenario}-", suffix=".log", dir=logs)
+    os.close(descriptor)
+    return Path(path)
 
 
 def base(codename: str) -> Path:
