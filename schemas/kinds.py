@@ -19,7 +19,7 @@ def check_kinds(root: Map, shape: Shape, findings: Findings) -> None:
             if here.kinds:
                 _check_kind(mark, node, here, findings)
             if here.needs:
-                _check_needs(node, here, findings)
+                _check_needs(mark, node, here, findings)
             if here.things is not None:
                 if here.things is not VALUE:
                     waiting += [(entry.mark, entry.value, here.things) for entry in node.entries.values()]
@@ -59,7 +59,7 @@ def _check_kind(mark: Mark, node: Map, shape: Shape, findings: Findings) -> None
             findings.add(entry.mark, f"belongs to {owners[0]}, which is not here; add that, or take this out")
 
 
-def _check_needs(node: Map, shape: Shape, findings: Findings) -> None:
+def _check_needs(mark: Mark, node: Map, shape: Shape, findings: Findings) -> None:
     for key, others in shape.needs.items():
         if key not in node.entries:
             continue
@@ -68,4 +68,4 @@ def _check_needs(node: Map, shape: Shape, findings: Findings) -> None:
             continue
         for other in others:
             if other not in node.entries:
-                findings.miss(node.entries[key].mark, f"stands here without {other}; write both")
+                findings.miss(mark, f"has {key} without {other}; write both")

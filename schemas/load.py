@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from schemas import check
+from schemas.beneath import beneath_package
 from schemas.combine import Combiner
 from schemas.desired import Host, HostSpec, Source
 from schemas.digest import digest_of, digest_with
@@ -31,6 +32,7 @@ from schemas.options.rules import check_options
 from schemas.references import check_references
 from schemas.shape import HOST, MAP
 from schemas.sources import gather_sources
+from schemas.zones import check_zones
 
 __all__ = ["Blob", "Facts", "Library", "Tree", "host_names", "load", "load_document", "with_sources"]
 
@@ -101,11 +103,13 @@ def _names(layers: list[Document], name: str, facts: Facts, findings: Findings) 
 def _combined(layers: list[Document], names: Names, findings: Findings) -> tuple[Map, Combiner]:
     """One document out of all layers."""
     combiner = Combiner(names=names, findings=findings)
-    named: list[Node] = []
+    named: list[Map] = []
     for layer in layers:
         own = Map(layer.full.mark, {key: entry for key, entry in layer.full.entries.items() if key != "extends"})
-        named.append(replace_names(own, HOST, names, findings) if layer.has_names else own)
-    combined = combiner.combine(named, HOST)
+        full = replace_names(own, HOST, names, findings) if layer.has_names else own
+        assert isinstance(full, Map)  # as it was
+        named.append(full)
+    combined = combiner.combine([*beneath_package(named), *named], HOST)
     assert isinstance(combined, Map)  # maps over maps
     return combined, combiner
 
@@ -131,6 +135,7 @@ def _spec(
     check.check_profile(root, facts.profile, findings)
     if not facts.is_accepted:
         check.check_installed(root, facts.profile, facts.prosody, findings)
+        check_zones(root, findings)
     check.check_domains(root, findings)
     check_kinds(root, HOST, findings)
     check_references(root, findings)

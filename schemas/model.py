@@ -159,7 +159,8 @@ class Modeller:
             if not close and shape.of == "Host" and _is_prosodys(key):
                 self._findings.add(mark, f"{key} does not belong here; write it below prosody")
                 return
-            self._findings.add(mark, "unknown key; " + (f"write {close}" if close else _known(shape)))
+            hint = f"write {close}" if close else _known(shape) if shape.words else "take it out"
+            self._findings.add(mark, f"unknown key; {hint}")
         elif kind == "missing":
             missing = str(loc[-1])
             own = shape if node is root else shape.below(key)
@@ -240,7 +241,8 @@ def _expected(kind: str, complaint: Mapping[str, Any], node: Node, shape: Shape,
             return f"expected a text or a map, found {found}; write {quoted(node.written)}"
         if expected == "a map" and own.flags:
             expected = f"a map or {' or '.join(own.flags)}"
-            close = nearest(str(node.value), own.flags) if isinstance(node, Scalar) else ""
+            said = str(node.value) if isinstance(node, Scalar) else ""
+            close = f"{{{said}: {{…}}}}" if said in own.kinds else nearest(said, own.flags)
             return f"expected {expected}, found {found}" + (f"; write {close}" if close else "")
         hint = ""
         if instead and isinstance(node, Scalar) and isinstance(node.value, str):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from schemas.errors import Mark
 from schemas.findings import Findings, nearest
 from schemas.nodes import List, Map, Node, Scalar
+from schemas.shape import HOST
 
 KNOWN_SERVICES = ("nginx", "tor", "coturn", "postgresql", "nftables", "systemd-sysctl")
 """Their checks and what a change brings are known; a `notify` may name them without an entry in `services`."""
@@ -17,7 +18,9 @@ MANAGERS = {
     "slackware": ("pkgtools", "luarocks"),
     "local": (),
 }
-"""The package managers of each kind of host."""
+"""The package managers of each kind of host; the first installs Prosody itself."""
+PACKAGE = HOST.below("prosody").below("package")
+"""Prosody's own: a name, and the keys of any manager."""
 _WANTS_DNS = "wants a record in the DNS; write challenge: {dns-01: …} beside it"
 _MANAGERS = frozenset().union(*MANAGERS.values())
 
@@ -68,8 +71,8 @@ def _check_certificates(root: Map, hosts: set[str], findings: Findings) -> None:
             elif host != "all" and host not in served and not by_its_name:
                 findings.miss(at, f"there is no virtual host {host}; {_near(host, served)}")
             taken.setdefault(host, at)
-        if isinstance(thing, Map):
-            _check_wants_dns(thing, findings)
+        if isinstance(thing, Map) and thing.entries.keys().isdisjoint(("path", "self_signed", "none")):
+            _check_wants_dns(thing, findings)  # of those kinds it is told that such a key does not belong there
 
 
 def _check_wants_dns(thing: Map, findings: Findings) -> None:
@@ -98,13 +101,25 @@ def _check_accounts(root: Map, hosts: set[str], findings: Findings) -> None:
             findings.miss(mark, f"there is no virtual host {domain}; {_near(domain, hosts)}")
 
 
+def own_manager(profile: object) -> str | None:
+    """The manager that installs Prosody on this kind of host; None where nobody does, or no such kind is known."""
+    return next(iter(MANAGERS.get(str(profile), ())), None)
+
+
+def package_words(manager: str) -> frozenset[str]:
+    """What its packages may have."""
+    return HOST.below("packages").below(manager).below("").words
+
+
 def _check_packages(root: Map, findings: Findings) -> None:
     packages = _below(root, "packages")
-    if not isinstance(packages, Map):
-        return
     profile = _below(root, "profile")
     name = profile.value if isinstance(profile, Scalar) else None
     managers = MANAGERS.get(name) if isinstance(name, str) else None
+    if managers is not None:
+        _check_own_package(root, str(name), findings)
+    if not isinstance(packages, Map):
+        return
     for manager, entry in packages.entries.items():
         if manager in _MANAGERS and managers is not None and manager not in managers:
             ours = f"has {' and '.join(managers)}" if managers else "has none"
@@ -114,6 +129,22 @@ def _check_packages(root: Map, findings: Findings) -> None:
             manager, _, package = needed.partition("/")
             if package not in dict(_things(packages, manager)):
                 findings.miss(mark, f"there is no {needed} in packages; write MANAGER/PACKAGE of one that is there")
+
+
+def _check_own_package(root: Map, profile: str, findings: Findings) -> None:
+    """Prosody's own: the keys that its manager's packages have, and its version in one place."""
+    prosody, manager = _below(root, "prosody"), own_manager(profile)
+    package = _below(prosody, "package")
+    if isinstance(package, Map) and manager is None:
+        findings.add(package.mark, f"nobody installs Prosody under the profile {profile}; take it out")
+    elif isinstance(package, Map):
+        for key in package.entries.keys() & (PACKAGE.words - {"name"} - package_words(str(manager))):
+            findings.add(package.entries[key].mark, f"no package of {manager} has this key; take it out")
+    own = _below(package, "name")
+    names = {"prosody", own.value if isinstance(own, Scalar) else None}
+    for name, (mark, _) in _things(root, "packages", str(manager)):
+        if isinstance(prosody, Map) and name in names:
+            findings.add(mark, "is Prosody itself, whose version and package stand below prosody; take it out here")
 
 
 def _near(name: str, known: set[str]) -> str:

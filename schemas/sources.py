@@ -23,7 +23,7 @@ _FILES = (
     ("certificates", "*", "issuers", "*", "ca"),
     ("jobs", "*", "script"),
 )
-_DIRECTORIES = (("files", "*", "tree"), ("prosody", "plugins", "*", "source"))
+_DIRECTORIES = {("files", "*", "tree"): "tree", ("prosody", "plugins", "*", "source"): "modules"}
 """The places that name a path of the repository."""
 _UNSPEAKABLE = re.compile("[\\x00-\\x1f\\x7f\\ud800-\\udfff]")
 """Surrogates stand for bytes that are no UTF-8 (PEP 383)."""
@@ -45,8 +45,8 @@ def gather_sources(
         link = next((p for p in _way_to(path) if p in tree and tree[p].link), None)
         if link is not None:
             findings.add(mark, f"{link} is a symbolic link in the repository; put the file itself there")
-        elif kind == "directory":
-            _add_below(path, mark, tree, sources, findings)
+        elif kind in _DIRECTORIES.values():
+            _add_below(kind, path, mark, tree, sources, findings)
         elif path in tree:
             sources[path] = Source(data=tree[path].data, executable=tree[path].executable)
             if kind == "age" and (what := fault(sources[path].data)):
@@ -59,9 +59,10 @@ def gather_sources(
     return sources
 
 
-def _add_below(path: str, mark: Mark, tree: Tree, sources: dict[str, Source], findings: Findings) -> None:
+def _add_below(kind: str, path: str, mark: Mark, tree: Tree, sources: dict[str, Source], findings: Findings) -> None:
     if path in tree:
-        findings.add(mark, f"{path} is a file of the repository; write source: {path}")
+        instead = f"write source: {path}" if kind == "tree" else "name the directory that it is in"
+        findings.add(mark, f"{path} is a file of the repository; {instead}")
         return
     below = [file for file in tree if file.startswith(f"{path}/")]
     if not below:
@@ -80,7 +81,7 @@ def _named(root: Map) -> Iterator[tuple[str, str, Mark]]:
     for way in (*_FILES, *_DIRECTORIES):
         for _, node in places(root, *way):
             if isinstance(node, Scalar) and isinstance(node.value, str) and _is_plain(node.value):
-                yield "directory" if way in _DIRECTORIES else way[-1], node.value, node.mark
+                yield _DIRECTORIES.get(way, way[-1]), node.value, node.mark
 
 
 def _is_plain(text: str) -> bool:

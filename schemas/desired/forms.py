@@ -31,6 +31,9 @@ _CRON_NAMES = {
 }
 CRON_WORDS = ("hourly", "daily", "weekly", "monthly")
 
+ZONE = "[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*"
+"""What IANA's names of time zones look like."""
+
 
 def form(pattern: str, expected: str, instead: str) -> BeforeValidator:
     """A text that a pattern takes whole."""
@@ -174,9 +177,7 @@ Pin: TypeAlias = Annotated[
 Revision: TypeAlias = Annotated[
     str, form(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./-]*", "a revision or a branch", "main, say")
 ]
-Zone: TypeAlias = Annotated[
-    str, form("[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*", "a time zone", "Europe/Berlin, say")
-]
+Zone: TypeAlias = Annotated[str, form(ZONE, "a time zone", "Europe/Berlin, say")]
 Role: TypeAlias = Annotated[str, form("([a-z0-9_-]+:)?[a-z0-9_-]+", "a role", "admin, say")]
 Variable: TypeAlias = Annotated[str, form("[A-Za-z_][A-Za-z0-9_]*", "the name of a variable", "LANG, say")]
 Given: TypeAlias = Annotated[
