@@ -207,17 +207,17 @@ class Combiner(Struct, frozen=True, kw_only=True):
         """The same virtual host; a component's name without a dot is a label before the host's."""
         if host is None or not isinstance(node, Map) or "components" not in node.entries:
             return node
-        mark, components = node.entries["components"]
-        if not isinstance(components, Map):
+        said = node.entries["components"]
+        if not isinstance(said.value, Map):
             return node
         full: dict[Key, Entry] = {}
-        for key, entry in components.entries.items():
+        for key, entry in said.value.entries.items():
             name = key if "." in str(key) or not key else f"{key}.{host}"
             if name in full:
                 text = f"{name} stands here twice, first in line {full[name].mark.line}; take one out"
                 self.findings.add(entry.mark, text)
             full.setdefault(name, entry)
-        return Map(node.mark, {**node.entries, "components": Entry(mark, Map(components.mark, full))})
+        return Map(node.mark, {**node.entries, "components": Entry(said.mark, Map(said.value.mark, full))})
 
     def _brought(self, wanted: Sequence[str], name: str | None, layers: Sequence[Node]) -> Names:
         """What a thing's own names stand for; None where it does not say so, as in a body."""

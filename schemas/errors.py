@@ -18,12 +18,11 @@ AgentError
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from msgspec import Struct
 
 
-class Mark(NamedTuple):
+class Mark(Struct, frozen=True, order=True, gc=False):
     """A place in the repository. `line` and `column` count from 1; 0 means the file as a whole."""
 
     file: str

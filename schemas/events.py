@@ -32,9 +32,6 @@ _BEGUN = ("a quoted scalar", "a flow sequence", "a flow mapping")
 _MERGE_KEY = "the merge key << may not stand here; share values by extends"
 _TAB_INDENT = re.compile(r"(?:\A|\r\n?|\n) *\t")
 
-_new = tuple.__new__
-"""`_new(Mark, (…))` is `Mark(…)` in half the time: here a hundred thousand are made for one file."""
-
 Event: TypeAlias = Any
 """One of PyYAML's; their attributes are untyped."""
 
@@ -186,7 +183,7 @@ class _Builder:
             self._values += 1
             around.key = value, mark  # nearly every key; the others are looked at as the nodes that they are
         else:
-            self._place(_new(Scalar, (mark, value, written)))
+            self._place(Scalar(mark, value, written))
 
     def _expects_key(self) -> bool:
         return bool(self._open) and self._open[-1].is_map and self._open[-1].key is None
@@ -206,7 +203,7 @@ class _Builder:
             key, mark = around.key
             around.key = None
             if key is not None:
-                around.entries[key] = _new(Entry, (mark, node))
+                around.entries[key] = Entry(mark, node)
 
     def _key(self, node: Node, around: _Open) -> Key | None:
         """None when this can be no key of the map around it."""
@@ -230,7 +227,7 @@ class _Builder:
 
     def _mark(self, event: Event) -> Mark:
         start = event.start_mark
-        return _new(Mark, (self._file, start.line + 1, start.column + 1))
+        return Mark(self._file, start.line + 1, start.column + 1)
 
     def _break_off(self, mark: Mark, text: str) -> None:
         self.broken = True

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from schemas.errors import Mark
 from schemas.nodes import List, Map, Node, Scalar, Way
@@ -29,7 +30,7 @@ class Fragment(Struct, frozen=True, kw_only=True):
         if self.first is None or line < 1:
             return self.origin
         last = max(len(self.text.splitlines()), 1)  # a complaint about the end may name the line behind it
-        return self.first._replace(line=self.first.line + min(line, last) - 1)
+        return replace(self.first, line=self.first.line + min(line, last) - 1)
 
 
 def find_fragments(node: Node, shape: Shape, text_of: TextOf) -> Iterator[Fragment]:
@@ -40,7 +41,8 @@ def find_fragments(node: Node, shape: Shape, text_of: TextOf) -> Iterator[Fragme
     if not isinstance(node, Map):
         return
     free = shape.model is None and shape.things is None
-    for key, (_, value) in node.entries.items():
+    for key, entry in node.entries.items():
+        value = entry.value
         if key != "lua" or not (shape.scope or (free and is_marked(node.entries))):
             yield from find_fragments(value, shape.below(key), text_of)
         elif isinstance(value, Scalar) and isinstance(value.value, str):

@@ -79,9 +79,9 @@ def _templates(root: Map) -> Iterator[tuple[str, set[str]]]:
     for path in _texts(_below(_below(root, "prosody"), "template")):
         yield path, set()
     files = _below(root, "files")
-    for _, value in files.entries.values() if isinstance(files, Map) else ():
-        for path in _texts(_below(value, "template")):
-            yield path, _names(_below(value, "vars"))
+    for entry in files.entries.values() if isinstance(files, Map) else ():
+        for path in _texts(_below(entry.value, "template")):
+            yield path, _names(_below(entry.value, "vars"))
 
 
 def _below(node: Node | None, key: Key) -> Node | None:

@@ -25,8 +25,8 @@ def stays(node: Node, shape: Shape) -> bool:
     if shape.kinds and len(entries.keys() & shape.kinds) > 1:
         return False
     return all(
-        value.value is not None if type(value) is Scalar else stays(value, shape.below(key))
-        for key, (_, value) in entries.items()
+        entry.value.value is not None if type(entry.value) is Scalar else stays(entry.value, shape.below(key))
+        for key, entry in entries.items()
     )
 
 

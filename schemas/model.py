@@ -64,12 +64,11 @@ class Modeller:
                 return self._value(node, way)
 
     def _entry(self, key: Key, entry: Entry, shape: Shape, way: Way) -> object:
-        mark, value = entry
-        below = (*way, key)
+        below, value = (*way, key), entry.value
         if type(value) is Scalar:  # most of a document
             self.marks[below] = value.mark
             return value.value
-        self.marks[below] = mark
+        self.marks[below] = entry.mark
         return self._data(value, shape.below(key), below)
 
     def _shaped(self, item: Node, shape: Shape, way: Way) -> object:
@@ -184,7 +183,7 @@ def _locate(loc: tuple[Key, ...], root: Node, shape: Shape) -> tuple[Mark, Node,
     for step, more in zip(loc, (*loc[1:], None), strict=False):  # an empty way is the root itself
         if isinstance(node, Map) and step in node.entries:
             around, shape, last = shape, shape.below(step), str(step)
-            key_mark, node = node.entries[step]
+            key_mark, node = node.entries[step].mark, node.entries[step].value
             if more == "[key]":
                 node = Scalar(key_mark, step, str(step))
             mark = node.mark
