@@ -23,7 +23,6 @@ from schemas.plan import (
     Change,
     DriftClass,
     Holds,
-    Kind,
     Make,
     NextRound,
     PathChanges,
@@ -130,11 +129,12 @@ def _hold(verdicts: list[Verdict], spec: HostSpec, memory: Memory, revision: str
     """What waits for a person's word: a takeover, and more removals than allowed."""
     undone = {ours.id for owned in memory.owned.values() for ours in owned.values() if ours.revision == memory.undoing}
     asked = [v for v in verdicts if isinstance(v, Change) and v.id not in undone]
-    removals = [v for v in asked if v.kind is Kind.REMOVED and v.wanted is None]
+    removals = [v for v in asked if v.is_removal or v.removes]
+    count = sum(1 if change.removes is None else change.removes for change in removals)
     limit = spec.host.prune.confirm_above
-    too_many = {change.id for change in removals} if len(removals) > limit else set()
+    too_many = {change.id for change in removals} if count > limit else set()
     held = [
-        replace(v, needs_word=v.needs_word or f"{len(removals)} removals in one pass, {limit} are allowed")
+        replace(v, needs_word=v.needs_word or f"{count} removals in one pass, {limit} are allowed")
         for v in asked
         if v.needs_word or v.id in too_many
     ]

@@ -80,8 +80,15 @@ def wanted_names(spec: HostSpec) -> dict[str, tuple[str, ...]]:
     prosody = spec.host.prosody
     if prosody is None:
         return {}
-    hosts = {name: (name, *host.components) for name, host in prosody.virtual_hosts.items()}
-    return hosts | {name: (name,) for name in prosody.components}
+    hosts = {name: (name, *host.components, *_http_name(host)) for name, host in prosody.virtual_hosts.items()}
+    hosts |= {name: (name, *_http_name(component)) for name, component in prosody.components.items()}
+    return {host: tuple(dict.fromkeys(names)) for host, names in hosts.items()}
+
+
+def _http_name(scope: VirtualHost | Component) -> tuple[str, ...]:
+    """What Prosody's HTTP server answers to for this host, where it is said; by itself it is the host's own name."""
+    name = scope.options.get("http_host")
+    return (name,) if isinstance(name, str) else ()
 
 
 def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Site) -> Have:
@@ -144,6 +151,7 @@ def _gone(spec: HostSpec, host: str, pair: Pair, site: Site) -> Change:
         live=_live(pair, site),
         policy=_policy(spec),
         touches=frozenset({"prosody"}),
+        removes=0,  # it goes with its host, which is counted
     )
 
 

@@ -52,6 +52,9 @@ def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Si
     if isinstance(wanted, Wait):
         _try(reader, spec, site)
     have = Have(candidate=wanted, info=info, live=live)
+    if wanted is None and live is not None and site.prosody is not None and object_id(site) in owned:
+        (former,) = parse(reader, site, site.prosody, live).texts
+        return replace(have, parsed=(former, Parsed(scopes={"*": {}})))
     if not isinstance(wanted, MainFile) or live == wanted.text or site.prosody is None:
         return have
     if (missing := _missing(reader, spec)) is not None:
@@ -146,6 +149,7 @@ def _verdict(spec: HostSpec, have: Have, wanted: MainFile, ours: Owned | None, s
         touches=frozenset({"prosody"}),
         diff=_diff(have, wanted),
         needs_word=BY_HAND if by_hand else "",
+        removes=_hosts_gone(have),
     )
 
 
@@ -178,7 +182,16 @@ def _gone(spec: HostSpec, have: Have, site: Site) -> Change:
         live=_live_digest(have, site),
         policy=spec.host.drift,
         touches=frozenset({"prosody"}),
+        removes=max(1, _hosts_gone(have)),
     )
+
+
+def _hosts_gone(have: Have) -> int:
+    """Virtual hosts and components that Prosody would serve no more."""
+    match have.parsed:
+        case (Parsed(scopes=before), Parsed(scopes=after)):
+            return len(before.keys() - after.keys())
+    return 0
 
 
 def _diff(have: Have, wanted: MainFile) -> tuple[str, ...]:

@@ -152,7 +152,7 @@ def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> 
         if _ID in owned and spec.host.prosody is None:
             yield Change(
                 id=_ID, kind=Kind.REMOVED, why="Prosody is gone from git", actions=(Forget(id=RECORD),),
-                wanted=None, live=live,
+                wanted=None, live=live, removes=0,
             )  # fmt: skip
         elif _ID in owned:
             yield Holds(id=_ID, wanted="", live=live or "")

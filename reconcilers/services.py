@@ -134,4 +134,5 @@ def _gone(have: Have) -> Change:
         wanted=None,
         live=PROCESS if have.process is not None else None,
         touches=frozenset({"prosody"}),
+        removes=0,  # its configuration counts
     )

@@ -210,7 +210,8 @@ class Change(Struct, frozen=True, kw_only=True):
     """The object is not as it is wanted (or no longer wanted, and ours).
 
     `wanted` and `live` are digests (None: absent). `drift` is filled in by `reconcilers.drift`, in one place.
-    `needs_word` says why a person must `confirm` first; empty when nobody need.
+    `needs_word` says why a person must `confirm` first; empty when nobody need. `removes` is how many things go
+    with it (`prune.confirm_above`); None: itself, when it is removed.
     """
 
     id: str
@@ -226,11 +227,17 @@ class Change(Struct, frozen=True, kw_only=True):
     diff: tuple[str, ...] = ()
     loses_data: bool = False
     needs_word: str = ""
+    removes: int | None = None
 
     @property
     def object(self) -> str:
         """The path, JID or name, as logs give it: the id without its kind."""
         return self.id.partition(":")[2]
+
+    @property
+    def is_removal(self) -> bool:
+        """Whether the object itself goes, and is not only put aside for another."""
+        return self.kind is Kind.REMOVED and self.wanted is None
 
 
 class Instant(Struct, frozen=True):

@@ -10,6 +10,7 @@ from places import DOCUMENT, Place, is_open
 
 from schemas.errors import AgentError
 
+WITHOUT = f"profile: local\nfiles:{DOCUMENT.partition('files:')[2]}"
 BY_HAND = b'-- mine\ndata_path = "/nowhere"\nVirtualHost "old.example"\n'
 
 
@@ -107,6 +108,30 @@ def test_many_removals_wait_for_a_persons_word(living: Place) -> None:
         assert not list((living.home / "many").iterdir())
         with pytest.raises(AgentError, match="no plan is held"):
             engine.answer("confirm", {}, print)
+
+
+def test_virtual_hosts_count_as_removals(living: Place) -> None:
+    """Too many of them hold the whole change of Prosody's configuration, and their pairs; not those that are allowed.
+
+    All of Prosody is as many as it serves.
+    """
+    four = DOCUMENT.replace("    example.test: {}\n", "".join(f"    {n}.test: {{}}\n" for n in ("example", *"abcd")))
+    living.push(document=four)
+    living.reconcile()
+    wanted, pairs = living.prosody_config.read_bytes(), living.home / "prosody/certs"
+    with living.engine() as engine:
+        for document in (DOCUMENT.replace("c2s_require_encryption: false", "c2s_require_encryption: true"), WITHOUT):
+            living.push(document=document)
+            outcome = engine.answer("reconcile", {}, print)
+            assert outcome["result"] == "held"
+            assert living.prosody_config.read_bytes() == wanted
+            assert (pairs / "a.test.crt").exists()
+            reasons = {item["needs_word"] for item in outcome["held"]}
+            assert reasons == {f"{4 + (document == WITHOUT)} removals in one pass, 3 are allowed"}
+            assert living.prosody()
+        living.push(document=four.replace("    a.test: {}\n", ""))
+        assert engine.answer("reconcile", {}, print)["result"] == "changed"
+        assert not (pairs / "a.test.crt").exists()
 
 
 def _force(place: Place) -> str:
