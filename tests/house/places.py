@@ -93,6 +93,18 @@ class Place:
         with self.engine() as engine:
             return engine.answer("reconcile", arguments, _silently)
 
+    def refused(self, files: dict[str, str | bytes | None]) -> list[str]:
+        """What this commit is refused for; nothing of the host has changed."""
+        before, alive = self.bytes(), self.prosody()
+        self.push(files)
+        self.log.clear()
+        outcome = self.reconcile()
+        assert outcome["result"] == "invalid", outcome
+        assert (self.bytes(), self.prosody()) == (before, alive)
+        (told,) = self.told("commit.refused")
+        mistakes: list[str] = told["mistakes"]
+        return mistakes
+
     def command(self, *words: str, code: int | None = 0) -> subprocess.CompletedProcess[bytes]:
         """The real command line."""
         argv = [*self.program, *words, "--config", str(self.settings)]

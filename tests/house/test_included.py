@@ -25,15 +25,8 @@ BAD: dict[str, tuple[dict[str, str | bytes | None], str]] = {
 
 
 def refuse(place: Place, files: dict[str, str | bytes | None], where: str) -> None:
-    """Told at its place, with nothing on the disk changed and nothing left in the stage."""
-    before, alive = place.bytes(), place.prosody()
-    place.push(files)
-    place.log.clear()
-    outcome = place.reconcile()
-    assert outcome["result"] == "invalid", outcome
-    assert (place.bytes(), place.prosody()) == (before, alive)
-    (told,) = place.told("commit.refused")
-    (mistake,) = told["mistakes"]
+    """Told at its place, with nothing left in the stage."""
+    (mistake,) = place.refused(files)
     assert mistake.startswith(where) and "/stage/" not in mistake, mistake
     assert not place.told("change.made") and not os.listdir(place.home / "prosody/stage")
 
