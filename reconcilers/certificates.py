@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from reconcilers.contract import FileInfo, Reader, Site
-from schemas.desired import HostSpec
+from schemas.desired import Component, HostSpec, VirtualHost
 from schemas.plan import Change, Holds, Keep, Kind, Make, PathChanges, Policy, RemoveFile, Verdict, Wait
 from schemas.record import Owned
 

@@ -39,6 +39,9 @@ class File(Thing):
     notify: tuple[Notice, ...] = Field(
         default=(), description="services that read it, prosody, or prosody/MODULE to reload"
     )
-    mode: Mode | None = Field(default=None, description='octal, quoted; "0644", a directory "0755", a secret "0640"')
+    mode: Mode | None = Field(
+        default=None,
+        description='octal, quoted; "0644", a directory or what git has executable "0755", a secret "0640"',
+    )
     owner: Name | None = Field(default=None, description="a user's name; the place's")
     group: Name | None = Field(default=None, description="a group's name; the place's")

@@ -118,6 +118,21 @@ def test_a_pair_is_made_for_a_host_and_its_components(world: World) -> None:
     assert faults(full) == ["its key is not there"]
 
 
+def test_a_pair_is_for_the_http_name_too(world: World) -> None:
+    """Of a virtual host, and of a component by itself; one name is named once."""
+    document = hosts(a_test={"options": {"http_host": "http.a.test"}}, b_test={"options": {"http_host": "b.test"}})
+    document["components"] = {
+        "irc.test": {"options": {"http_host": Lua(lua="x")}},
+        "up.test": {"options": {"http_host": "files.test"}},
+    }
+    assert certificates.wanted_names(spec(document)) == {
+        "a.test": ("a.test", "http.a.test"),
+        "b.test": ("b.test",),
+        "irc.test": ("irc.test",),
+        "up.test": ("up.test", "files.test"),
+    }
+
+
 def test_a_pair_goes_with_its_host(world: World) -> None:
     """Both files, and only ours."""
     world.converge(spec(hosts(a_test={}, b_test={})), directories, certificates)
