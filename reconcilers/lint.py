@@ -51,7 +51,7 @@ def lint(name: str, text: bytes, given: Collection[str] | None) -> Iterator[Mist
 
 def told_undefined(message: str | None) -> str:
     """The words for a name that nobody gives."""
-    return f"{message}; a template sees fqdn, vars, the file's own vars, prosody, virtual_hosts, ports"
+    return f"{message}; a template sees {', '.join(GIVEN)}, and the file's own vars by their names"
 
 
 def told_syntax(message: str | None) -> str:
