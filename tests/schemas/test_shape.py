@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import zoneinfo
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from page import shape
 
 from schemas.desired import HostSpec
 from schemas.errors import SpecError
-from schemas.load import Blob, Facts, load
+from schemas.load import Blob, Facts, host_names, load
+from schemas.options import LINES, known
 from schemas.plan import Policy
+from schemas.references import KNOWN_SERVICES, MANAGERS
+from schemas.shape import HOST, Shape
 
 LITTLE = """\
 profile: debian
@@ -112,6 +117,77 @@ def test_a_profile_is_all_that_must_be_there() -> None:
 def test_there_are_four_profiles(profile: str) -> None:
     """Each is one of the language, whatever this version does with it."""
     assert read(f"profile: {profile}").host.profile == profile
+
+
+def test_the_profile_agrees_with_the_host() -> None:
+    """What the host says of itself counts, and git only agrees."""
+    with pytest.raises(SpecError) as refused:
+        load({"hosts/a.yaml": Blob(b"profile: debian")}, "a", Facts(profile="local"))
+    assert "hosts/a.yaml:1:10: profile: expected local, which this host says it is, found debian; write local" in str(
+        refused.value
+    )
+
+
+def test_a_host_is_a_file_of_its_name() -> None:
+    """All of it; one that is not there is told with the nearest that is."""
+    tree = {
+        "hosts/chat.example.yaml": Blob(b"profile: local"),
+        "shared/x.yaml": Blob(b"["),
+        "hosts/old/b.yaml": Blob(b"["),
+    }
+    assert host_names(tree) == ("chat.example",)
+    assert load(tree, "chat.example", Facts()).documents == {"hosts/chat.example.yaml"}
+    with pytest.raises(SpecError) as refused:
+        load(tree, "chat.exmaple", Facts())
+    assert str(refused.value) == (
+        "hosts/chat.exmaple.yaml: there is no such file in the repository; write hosts/chat.example.yaml"
+    )
+
+
+def test_no_word_of_ours_is_the_name_of_an_option() -> None:
+    """Of any version, core or module; two are Prosody's own, and mean the same."""
+    prosody = HOST.below("prosody")
+    hosts = prosody.below("virtual_hosts").below("")
+    words = prosody.words | hosts.words | hosts.below("components").below("").words
+    options = frozenset().union(*(known(line).options for line in LINES))
+    assert words & options == {"modules_enabled", "modules_disabled"}
+
+
+def test_every_thing_may_have_a_word_for_drift() -> None:
+    """But Prosody's hosts and components, which are one configuration, and the parts of things."""
+    silent = {way for way, shape in _things(HOST) if "drift" not in shape.words}
+    assert silent == {"prosody.virtual_hosts", "prosody.virtual_hosts.components", "prosody.components"}
+    assert "drift" in HOST.below("prosody").words
+
+
+def _things(shape: Shape, way: str = "") -> Iterator[tuple[str, Shape]]:
+    """Each map of things of the language, by the keys that lead to it."""
+    for key, below in shape.keys.items():
+        here = f"{way}.{key}".lstrip(".")
+        if below.things is not None and below.things.of:
+            yield here, below.things
+        yield from _things(below.things or below, here)
+
+
+def test_the_page_lists_the_known_services_and_the_managers() -> None:
+    """What needs no entry in `services`, and who installs what."""
+    block = shape()
+    said = re.search(r"check and on_change are known for ([a-z -]+)\n", block)
+    assert said and tuple(said[1].split()) == KNOWN_SERVICES
+    said = re.search(r"the profile's managers: ([a-z, ]+)\n", block)
+    assert said and set(said[1].split(", ")) == set().union(*MANAGERS.values())
+    notified = ", ".join(KNOWN_SERVICES)
+    assert read(f"profile: debian\nfiles: {{/a: {{content: x, notify: [{notified}, prosody/firewall]}}}}").host.files
+
+
+def test_a_list_of_names_will_do() -> None:
+    """Where nothing more is said of each."""
+    short = read("profile: debian\npackages: {apt: [htop, tmux]}\nservices: [nginx]\nprosody: {virtual_hosts: [a.org]}")
+    full = read(
+        "profile: debian\npackages: {apt: {htop: {}, tmux: {}}}\nservices: {nginx: {}}\n"
+        "prosody: {virtual_hosts: {a.org: {}}}"
+    )
+    assert short.digest == full.digest
 
 
 SLACKWARE = """\
