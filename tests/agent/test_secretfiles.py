@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -83,19 +84,29 @@ def bare(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    """One on which the verbs made a key and encrypted a secret; others are given copies of these."""
+    first = Desk(tmp_path_factory.mktemp("first"))
+    printed, _ = first.run("keygen")
+    first.recipients.write_bytes(b"# this host\n\n" + printed)
+    first.file.write_bytes(first.run("encrypt", stdin=SECRET.encode() + b"\n")[0])
+    first.file.chmod(0o600)
+    return first
+
+
 @pytest.fixture
-def desk(bare: Desk) -> Desk:
+def desk(bare: Desk, first: Desk) -> Desk:
     """With the host's key, as the one recipient."""
-    printed, _ = bare.run("keygen")
-    bare.recipients.write_bytes(b"# this host\n\n" + printed)
+    shutil.copytree(first.key.parent, bare.key.parent)
+    shutil.copy(first.recipients, bare.recipients)
     return bare
 
 
 @pytest.fixture
-def sealed(desk: Desk) -> Desk:
+def sealed(desk: Desk, first: Desk) -> Desk:
     """With one secret."""
-    desk.file.write_bytes(desk.run("encrypt", stdin=SECRET.encode() + b"\n")[0])
-    desk.file.chmod(0o600)
+    shutil.copy(first.file, desk.file)
     return desk
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -22,15 +23,25 @@ from schemas.errors import SourceRefused, Temporary
 ZEROS = LARGEST_OBJECT + 2**20
 
 
-@pytest.fixture
-def large(git_repo: Callable[[], GitRepository]) -> GitRepository:
-    """A commit with 65 MiB of zeros."""
-    made = git_repo()
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> GitRepository:
+    """The one that others are copies of."""
+    made = GitRepository(tmp_path_factory.mktemp("first"))
     made.commit({"hosts/a.yaml": "profile: local\n"})
     with (made.work / "zeros").open("wb") as file:
         file.truncate(ZEROS)
     made.commit({})
     made.push()
+    return made
+
+
+@pytest.fixture
+def large(first: GitRepository, git_repo: Callable[[], GitRepository]) -> GitRepository:
+    """A commit with 65 MiB of zeros."""
+    made = git_repo()
+    for old, new in ((first.bare, made.bare), (first.work / ".git/objects", made.work / ".git/objects")):
+        shutil.copytree(old, new, dirs_exist_ok=True)
+    made.reset(first.head())
     return made
 
 
