@@ -61,7 +61,7 @@ def agrees(text: str) -> None:
     check_readers(text, root)
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(words | near_words)
 def test_what_loads_unquoted_means_the_same_to_every_reader(word: str) -> None:
     """Alone, in a list, in a flow map and as a key."""
