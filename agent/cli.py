@@ -108,6 +108,8 @@ def _reconcile(words: Words) -> int:
 def _plan(words: Words) -> int:
     answer = _agent_or_self(words, "plan", {})
     _print(words, answer)
+    if answer.get("mistakes") or answer.get("failures"):
+        return 1  # it is not the plan of the newest commit
     return 2 if words.detailed_exitcode and not answer["in_sync"] else 0
 
 

@@ -61,7 +61,7 @@ class Engine:
                 return self.reconcile(full=bool(arguments.get("full"))).to_json()
             case "plan":
                 plan, revision, digest = self._passes.look()
-                return plan_json(plan, revision=revision, digest=digest or None)
+                return plan_json(plan, revision=revision, digest=digest or None, refusal=self._passes.refusal)
             case "status":
                 return answers.status(self._settings, self._house.state, self.last)
             case "drift":

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from schemas.errors import Mark, Mistake
+from schemas.errors import AgentError, Mark, Mistake, SpecError
 from schemas.plan import Activation, Change, Plan, Wait
 
 
@@ -127,9 +127,15 @@ def mistake_from_json(value: Mapping[str, Any]) -> Mistake:
     return Mistake(mark=mark, subject=value["subject"], text=value["text"])
 
 
-def plan_json(plan: Plan, *, revision: str | None, digest: str | None = None) -> dict[str, Any]:
-    """A plan as `prosodist plan -o json` prints it; `digest` names a held plan."""
+def plan_json(
+    plan: Plan, *, revision: str | None, digest: str | None = None, refusal: AgentError | None = None
+) -> dict[str, Any]:
+    """A plan as `prosodist plan -o json` prints it; `digest` names a held plan.
+
+    `refusal` is why this is the plan of what was right before, and not of the newest commit.
+    """
     activation = plan.activation
+    mistakes = refusal.mistakes if isinstance(refusal, SpecError) else ()
     return {
         "in_sync": plan.in_sync,
         "revision": revision,
@@ -139,4 +145,6 @@ def plan_json(plan: Plan, *, revision: str | None, digest: str | None = None) ->
         "reported": [change_json(change) for change in plan.reported],
         "waits": [wait_json(wait) for wait in plan.waits],
         "activation": None if activation is None else activation_json(activation),
+        "mistakes": [mistake_json(mistake) for mistake in mistakes],
+        "failures": [] if refusal is None or mistakes else [str(refusal)],
     }

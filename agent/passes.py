@@ -57,6 +57,11 @@ class Passes:
 
     # --- the pass ---
 
+    @property
+    def refusal(self) -> AgentError | None:
+        """Why the newest commit is not what was looked at last."""
+        return self._choice.refusal
+
     def run(self, *, full: bool = False, retry: bool = False) -> Outcome:
         """One pass. `full` ignores the proof; `retry` is a person's word that ends a stall, and every contest.
 

@@ -71,6 +71,7 @@ def _result(answer: Answer) -> str:
 
 
 def _plan(answer: Answer) -> Iterator[str]:
+    yield from _refusal(answer)
     yield from _changes(answer["changes"], "")
     yield from _changes(answer["reported"], "reported only: ")
     yield from _changes(answer["held"], "held: ")
@@ -83,6 +84,16 @@ def _plan(answer: Answer) -> Iterator[str]:
         return
     counts = [f"{len(answer[key])} {word}" for key, word in _COUNTED if answer[key]]
     yield f"{', '.join(counts) or 'an activation'}{at}"
+
+
+def _refusal(answer: Answer) -> Iterator[str]:
+    """Why a plan is not that of the newest commit."""
+    for mistake in answer.get("mistakes", ()):  # an earlier version's plan, held or told, lacks the word
+        yield escape(mistake["message"])
+    for failure in answer.get("failures", ()):
+        yield escape(f"failed: {failure}")
+    if answer.get("mistakes"):
+        yield "the newest commit has mistakes; this is the plan for what was right before:"
 
 
 _COUNTED = (

@@ -21,7 +21,7 @@ import pytest
 from agent import exits, report, verbs
 from agent.control import Request, Server
 from agent.outcome import Outcome, Result, plan_json
-from schemas.errors import HistoryRewritten, Mark, Mistake, Stalled
+from schemas.errors import AgentError, HistoryRewritten, Mark, Mistake, SpecError, Stalled
 from schemas.plan import Activation, Change, Disruption, Kind, NextRound, Plan, Wait
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +44,7 @@ class Agent:
     def __init__(self, socket: Path) -> None:
         self.asked: list[tuple[str, Mapping[str, Any]]] = []
         self.plan = Plan(verdicts=(CHANGE, WAIT))
+        self.refusal: AgentError | None = None
         self.outcome = Outcome(result=Result.CHANGED, revision=REVISION, made=(CHANGE,))
         self.gate = threading.Event()
         self.gate.set()
@@ -66,7 +67,7 @@ class Agent:
         self.gate.wait(20)
         match verb:
             case "plan":
-                return plan_json(self.plan, revision=REVISION)
+                return plan_json(self.plan, revision=REVISION, refusal=self.refusal)
             case "reconcile":
                 return self.outcome.to_json()
             case "confirm":
@@ -184,6 +185,23 @@ def test_plan_tells_by_its_exit_code_when_asked_to(agent: Agent, config: Path) -
     ):  # fmt: skip
         agent.plan = plan
         assert prosodist("plan", "--detailed-exitcode", "--config", config).returncode == code
+
+
+def test_plan_says_that_it_is_not_of_the_newest_commit(agent: Agent, config: Path) -> None:
+    """Its mistakes come first, and the exit code says so even where what was right before is in sync."""
+    agent.plan = Plan()
+    agent.refusal = SpecError([Mistake(mark=Mark("hosts/a.yaml", 3, 5), subject="vars", text="is nothing")])
+    done = prosodist("plan", "--config", config)
+    assert done.stdout.splitlines() == [
+        "hosts/a.yaml:3:5: vars: is nothing",
+        "the newest commit has mistakes; this is the plan for what was right before:",
+        f"in sync at {REVISION}",
+    ]
+    assert done.returncode == 1
+    agent.refusal = HistoryRewritten("the branch: was rewritten", remedy="run prosodist accept REVISION")
+    done = prosodist("plan", "--detailed-exitcode", "--config", config)
+    assert "failed: the branch: was rewritten; run prosodist accept REVISION\n" in done.stdout
+    assert done.returncode == 1
 
 
 def test_reconcile_asks_with_its_arguments(agent: Agent, config: Path) -> None:

@@ -131,6 +131,16 @@ def test_bad_commits_change_no_byte_and_are_told_once(living: Place) -> None:
     assert (living.home / "motd").read_text() == "Mended by prosodist\n"
 
 
+def test_a_plan_tells_that_the_newest_commit_is_refused(living: Place) -> None:
+    """What it shows instead is the plan of what was right before."""
+    with living.engine() as engine:
+        before = engine.answer("plan", {}, print)
+        living.push(document=DOCUMENT + "flies: {}\n")
+        answer = engine.answer("plan", {}, print)
+    assert answer["revision"] == before["revision"] and not before["mistakes"]
+    assert ["flies" in mistake["message"] for mistake in answer["mistakes"]] == [True]
+
+
 @pytest.mark.parametrize("name", DEAR)
 def test_a_commit_that_costs_too_much_is_a_mistake_of_that_commit(living: Place, name: str) -> None:
     """Ten seconds, 256 MB: what takes more is refused, costs later polls nothing, and the agent goes on."""
