@@ -59,3 +59,11 @@ def test_a_component_is_of_its_module(world: World) -> None:
     """And without one, an external one."""
     said = scopes(world, {"components": {"rooms.test": {"module": "muc"}, "irc.test": {}}})
     assert [said[name]["component_module"] for name in ("rooms.test", "irc.test")] == ['"muc"', '"component"']
+
+
+def test_without_prosody_nothing_of_it_is_touched(world: World) -> None:
+    """Whatever lies where ours would: no reconciler of Prosody's has a word to say of it."""
+    config = world.home / "prosody/etc/prosody.cfg.lua"
+    config.parent.mkdir(parents=True)
+    config.write_text("VirtualHost 'hand.test'\n")
+    assert world.verdicts(spec(None)) == []

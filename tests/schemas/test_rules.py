@@ -76,3 +76,37 @@ def test_the_rules_stand_in_the_order_of_the_page() -> None:
         found = page.find(rule.quote, at)
         assert found >= 0, f"out of order: {rule.quote}"
         at = found
+
+
+def sayings() -> list[str]:
+    """What the page says before "The rules": its prose by lines, and every comment of the shape."""
+    found, in_block = [], False
+    for line in PAGE.read_text().partition("\n## The rules")[0].splitlines()[1:]:
+        if line.startswith("```"):
+            in_block = not in_block
+        elif in_block and (comment := re.search(r"(?:^|\s)# +(.*)", line)):
+            found.append(comment[1].removeprefix("--- "))
+        elif not in_block:
+            found.append(re.sub(r"^(## |\d+\. )", "", line))
+    return [one_line(saying).strip() for saying in found if saying.strip()]
+
+
+PARTS = ("the host", "Prosody", "accounts", "everything else on the host")
+"""Comments that only part the shape."""
+
+
+def test_no_rule_of_the_first_half_is_passed_over() -> None:
+    """Each word of its prose and of its comments is in a text that is answered for."""
+    page, at = one_line(PAGE.read_text()), 0
+    answered = [False] * len(page)
+    for rule in read_rules():
+        at = max(page.find(rule.quote, at), at)
+        answered[at : at + len(rule.quote)] = [True] * len(rule.quote)
+    silent, at = [], 0
+    for saying in sayings():
+        at = page.index(saying, at)
+        places = range(at, at + len(saying))
+        if saying not in PARTS and not all(answered[i] or not page[i].isalnum() for i in places):
+            silent.append("".join(page[i] if not answered[i] else "\N{MIDDLE DOT}" for i in places))
+        at += len(saying)
+    assert silent == [], "these are answered for by nothing (dots are)"
