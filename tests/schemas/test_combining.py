@@ -12,14 +12,15 @@ from schemas.errors import Mark
 from schemas.load import Blob, Facts, host_names, load
 from schemas.plan import Policy
 
+PIN = f"sha256: {'ab' * 32}"
 FACTS = Facts(fqdn="a", home="/home/u", user="u", profile="local")
 
 
-def read(host: str, *, facts: Facts = FACTS, **others: str) -> HostSpec:
+def read(host: str, *, facts: Facts = FACTS, profile: str = "local", **others: str) -> HostSpec:
     """Load host `a`; `shared_x` is shared/x.yaml."""
     tree = {f"{name.replace('_', '/')}.yaml": Blob(text.encode()) for name, text in others.items()}
     tree |= {"files/x": Blob(b"x"), "files/dir/y": Blob(b"y", executable=True), "t.j2": Blob(b"t")}
-    tree["hosts/a.yaml"] = Blob(f"profile: local\n{host}".encode())
+    tree["hosts/a.yaml"] = Blob(f"profile: {profile}\n{host}".encode())
     return load(tree, "a", facts)
 
 
@@ -356,3 +357,61 @@ def test_a_host_taken_away_and_said_anew_extends_its_bodies() -> None:
     ).host.prosody
     assert prosody is not None
     assert prosody.virtual_hosts["h.x"].options == {"a": 1, "c": 3}
+
+
+def test_the_kind_of_a_certificate_is_replaced() -> None:
+    """`dane` belongs to `issuers` alone; `notify` to both."""
+    certificate = read(
+        "extends: shared/x.yaml\nprosody: {virtual_hosts: [h.x]}\n"
+        "certificates: {h.x: {path: /etc/letsencrypt/live/<name>, take: link}}",
+        facts=Facts(),
+        shared_x="certificates: {h.x: {issuers: letsencrypt, notify: tor,"
+        " dane: true, challenge: {dns-01: {hook: /h}}}}",
+    ).host.certificates["h.x"]
+    assert certificate.path is not None
+    assert (certificate.path.directory, certificate.take) == ("/etc/letsencrypt/live/h.x", "link")
+    assert (certificate.issuers, certificate.challenge, certificate.dane) == (None, None, False)
+    assert certificate.notify == ("tor",)
+
+
+def test_prosody_inherits_by_itself() -> None:
+    """What is said globally is not repeated in hosts, nor is what a host says in its components."""
+    prosody = read(
+        "prosody: {modules_enabled: [mam], modules_disabled: [csi], allow_registration: true,"
+        " virtual_hosts: {h.x: {modules_enabled: [csi], http_host: y.x, components: {rooms: muc}}}}"
+    ).host.prosody
+    assert prosody is not None
+    host = prosody.virtual_hosts["h.x"]
+    assert (host.modules_enabled, host.modules_disabled, host.options) == (("csi",), (), {"http_host": "y.x"})
+    assert host.components["rooms.h.x"].options == {}
+
+
+def test_names_of_packages_and_certificates() -> None:
+    """Each brings its own; `$host` and `$username` are Prosody's and stay."""
+    host = read(
+        f"packages: {{toast: {{.default: {{url: 'https://x.example/<name>-<version>.tgz', {PIN}}},"
+        " a: '3.0', b: '4'}}\n"
+        "prosody: {motd_text: '$username of $host', virtual_hosts: [h.x, g.x]}\n"
+        "certificates: {.default: {path: /live/<name>}, h.x: {}, both: {hosts: [g.x]}}",
+        facts=Facts(),
+        profile="uberspace",
+    ).host
+    assert host.packages is not None and host.prosody is not None
+    urls = [package.url for package in host.packages.toast.values()]
+    assert urls == ["https://x.example/a-3.0.tgz", "https://x.example/b-4.tgz"]
+    assert [c.path.directory for c in host.certificates.values() if c.path] == ["/live/h.x", "/live/both"]
+    assert host.prosody.options == {"motd_text": "$username of $host"}
+
+
+def test_a_name_stands_for_a_list_in_our_own_keys() -> None:
+    """Never in Prosody's options, which may be a text or a list."""
+    host = read(
+        "extends: shared/x.yaml\nprosody: {admins: a@x, virtual_hosts: {.b: {}, h.x: {extends: .b}}}\n"
+        "files: {/srv/a: {content: x, notify: nginx}}",
+        facts=Facts(),
+        shared_x="users: {prosody: {groups: certs}}",
+    ).host
+    assert host.prosody is not None
+    assert host.files["/srv/a"].notify == ("nginx",)
+    assert host.users["prosody"].groups == ("certs",)
+    assert host.prosody.options == {"admins": "a@x"}
