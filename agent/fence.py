@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 
 from msgspec import Struct
 
-from schemas.errors import ActionFailed
+from schemas.errors import ActionFailed, Stale
 
 _MOST_KNOWN = 1000
 _STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -131,11 +131,14 @@ _REMEDIES = {
 }
 
 
-def failure(path: PurePosixPath, error: OSError) -> ActionFailed:
-    """An OSError in words: the object, what is wrong, what to do."""
+def failure(path: PurePosixPath, error: OSError) -> ActionFailed | Stale:
+    """An OSError in words: the object, what is wrong, what to do.
+
+    Stale where the way is gone: the plan saw it, or would make it, so somebody has just removed it.
+    """
     way = error.filename
     if error.errno == errno.ENOENT:
-        return ActionFailed(f"{path}: {way or path.parent} does not exist; make that directory first")
+        return Stale(f"{path}: {way or path.parent} does not exist; make that directory first")
     if error.errno in (errno.ENOTDIR, errno.ELOOP):
         return ActionFailed(
             f"{path}: {way or path.parent} is a symbolic link or no directory, and links are not followed; "

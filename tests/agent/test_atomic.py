@@ -347,7 +347,7 @@ def test_what_is_in_the_way_is_named(hands: Hands) -> None:
         hands.host.perform(Link(path=hands.path("d"), target="f", was=hands.was("d")))
     with pytest.raises(ActionFailed, match=r"/f: a directory is wanted"):
         hands.host.perform(MakeDir(path=hands.path("f"), mode=0o755))
-    with pytest.raises(ActionFailed, match=r"/no does not exist; make that directory first"):
+    with pytest.raises(Stale, match=r"/no does not exist; make that directory first"):
         write(hands, "no/f", NEW)
     with pytest.raises(ActionFailed, match="no directory"):
         write(hands, "f/g", NEW)

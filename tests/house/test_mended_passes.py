@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import pytest
 from places import DOCUMENT, Place, is_open, on_both, taken
+
+from agent.host import LocalHost
+from schemas.plan import Action, Make
 
 SILENT = print
 
@@ -192,3 +196,22 @@ def test_what_a_configuration_opens_is_watched(living: Place) -> None:
         opened = {str(theirs), str(living.home / "prosody/certs/example.test.crt")}
         assert opened <= engine.passes.watched
         assert not any(path.startswith("/usr/") for path in engine.passes.watched)
+
+
+def test_a_directory_removed_under_our_hands_is_made_anew(living: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an `rm -r` a pass may see the first half: what is gone at the deed is looked at again, and nothing stalls."""
+    certificates = living.home / "prosody/certs"
+    (certificates / "example.test.key").unlink()
+    perform = LocalHost.perform
+
+    def remove_first(host: LocalHost, action: Action) -> None:
+        if isinstance(action, Make):
+            monkeypatch.undo()
+            shutil.rmtree(certificates)
+        perform(host, action)
+
+    monkeypatch.setattr(LocalHost, "perform", remove_first)
+    outcome = living.reconcile()
+    assert (outcome["result"], outcome["failures"]) == ("changed", [])
+    assert (certificates / "example.test.key").exists()
+    assert living.told("stalled") == living.told("health.failed") == []
