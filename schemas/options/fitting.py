@@ -94,7 +94,7 @@ def _scalar_fits(value: str | float | bool, kind: str, option: Option) -> bool:
 
 def _number(value: str | float | bool) -> float:
     """As Lua's tonumber; not a number where it gives nil."""
-    if isinstance(value, bool) or (isinstance(value, str) and not re.fullmatch(r"\s*-?\d+(\.\d+)?\s*", value)):
+    if isinstance(value, bool) or (isinstance(value, str) and not re.fullmatch(r"\s*-?[0-9]+(\.[0-9]+)?\s*", value)):
         return math.nan
     return float(value)
 
@@ -122,13 +122,25 @@ def _remedy(node: Node, option: Option) -> str:
         return "true" if word in ("yes", "on", "y", "enabled") else "false"
     if kind == "enum" and (close := nearest(word, [_written(choice) for choice in option.choices])):
         return close
-    if kind == "integer" and (size := re.fullmatch(r"(\d+) ?([kmg])i?b?", word)):
-        return f"{int(size[1]) * 1024 ** ('kmg'.index(size[2]) + 1)}, say"
+    if kind in ("number", "integer") and (amount := _amount(word)):
+        return f"{amount}, say"
     if kind in ("number", "integer") and not math.isnan(number := _number(word)):
         return str(option.least if option.least is not None and number < option.least else option.most or round(number))
     if re.fullmatch(r'[\d.]+|true|false|"[^"\\]*"', option.default):
         return f"{option.default}, say, which is its default"
     return f"{_written(option.choices[0]) if kind == 'enum' else _EXAMPLES[kind]}, say"
+
+
+def _amount(word: str) -> int:
+    """What a size comes to in bytes, or a duration in seconds; 0 when it is neither."""
+    if size := re.fullmatch(r"([0-9]{1,9}) ?([kmg])i?b?(?:ytes?)?", word):
+        return int(size[1]) * 1024 ** ("kmg".index(size[2]) + 1)
+    if time := re.fullmatch(r"([0-9]{1,9}) ?(s|min|h|d|w)[a-z]*", word):
+        return int(time[1]) * _SECONDS[time[2]]
+    return 0
+
+
+_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 def _written(choice: str | bool) -> str:

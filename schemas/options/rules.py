@@ -7,12 +7,14 @@ read by a module that is not known here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
+from functools import partial
 
 from msgspec import Struct
 
 from schemas.combine import Spare
 from schemas.desired.forms import VERSION_WORDS
+from schemas.errors import Mark
 from schemas.findings import Findings
 from schemas.nodes import Entry, Map, Node, Scalar, describe
 from schemas.options import LINES, Option, known, known_to_modules
@@ -49,19 +51,33 @@ def check_options(
         return
     told = {mark for mark, _ in findings.certain()}
     said = prosody.value.entries.get("version")
-    wanted = _word(prosody.value, "version")
+    wanted = _version(said.value) if said is not None else None
     if said is not None and wanted not in (None, *VERSION_WORDS) and not lines_of(wanted):
         if said.value.mark not in told:
             text = f"expected a version of {_either(LINES)}, found {describe(said.value)}"
             findings.add(said.value.mark, f'{text}; write "{LINES[-1]}", say')
-        return
-    lines = lines_of(wanted, installed)
-    if not lines:
-        return
+        _check_alike(prosody.value, spares, told, findings)
+    elif lines := lines_of(wanted, installed):
+        _check(prosody.value, spares, told, partial(_Checker, lines, findings=findings, found=found))
+
+
+def _check_alike(prosody: Map, spares: Sequence[Spare], told: Set[Mark], findings: Findings) -> None:
+    """What is a mistake whatever version will be written: others may come of that word alone."""
+    for_each = [Findings() for _ in LINES]
+    for line, alone in zip(LINES, for_each, strict=True):
+        _check(prosody, spares, told, partial(_Checker, (line,), findings=alone, found=None))
+    always = set.intersection(*({mark for mark, _ in alone.certain()} for alone in for_each))
+    for mark, text in for_each[-1].certain():
+        if mark in always:
+            findings.add(mark, text)
+
+
+def _check(prosody: Map, spares: Sequence[Spare], told: Set[Mark], checker_of: Callable[[Enabled], _Checker]) -> None:
+    """Every option and module but those of which something is told already."""
     unused = [spare for spare in spares if spare.shape.scope and isinstance(spare.node, Map)]
-    enabled = gather_enabled(prosody.value, *(spare.node for spare in unused))
-    checker = _Checker(lines, enabled, findings, found)
-    for scope in (*_scopes(prosody.value), *(scope for spare in unused for scope in _spare_scopes(spare))):
+    enabled = gather_enabled(prosody, *(spare.node for spare in unused))
+    checker = checker_of(enabled)
+    for scope in (*_scopes(prosody), *(scope for spare in unused for scope in _spare_scopes(spare))):
         words = scope.shape.words
         for name, entry in scope.node.entries.items():
             if isinstance(name, str) and name not in words and entry.mark not in told:
@@ -227,9 +243,9 @@ def _maps(node: Map, key: str) -> Iterator[Map]:
         yield from (entry.value for entry in below.entries.values() if isinstance(entry.value, Map))
 
 
-def _word(node: Map, key: str) -> str | None:
-    value: Node | None = node.entries[key].value if key in node.entries else None
-    return value.value if isinstance(value, Scalar) and isinstance(value.value, str) else None
+def _version(node: Node) -> str | None:
+    """As it was written: of a number without its quotes, which is a mistake by itself, it shows what was meant."""
+    return node.written if isinstance(node, Scalar) and node.value is not None else None
 
 
 def _instead(instead: str) -> str:

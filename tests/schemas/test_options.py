@@ -394,3 +394,48 @@ def test_a_module_that_lies_nowhere_on_the_host_is_a_mistake() -> None:
         (here, b"  lua: x = 1\n"),
     ):
         load({"hosts/a.test.yaml": Blob(text + more)}, "a.test", facts)
+
+
+def test_a_version_that_cannot_be_hides_nothing_that_is_wrong_with_any() -> None:
+    """What only one version lacks is not told: the right one may be the other."""
+    text = (
+        "authentication: internal-hashed\ns2s_ports: [XXXXX]\ntls_profile: modern\nmodules_enabled: [roster, privacy]"
+    )
+    for version in ("0.9.10", "trunk"):
+        mistakes, _ = told(text, version=version)
+        assert [line.split(": ")[1] for line in mistakes] == [
+            "prosody.version",
+            "prosody.authentication",
+            "prosody.s2s_ports",
+        ]
+
+
+def test_a_version_without_its_quotes_is_still_known() -> None:
+    """It is refused, and nothing is told that would be wrong of the other version alone."""
+    document = "profile: local\nprosody:\n  version: 13.0\n  tls_profile: modern\n"
+    with pytest.raises(SpecError) as error:
+        load({"hosts/a.yaml": Blob(document.encode())}, "a", Facts())
+    (mistake,) = error.value.mistakes
+    assert 'write "13.0"' in mistake.text
+
+
+@pytest.mark.parametrize(
+    ("version", "line", "amount"),
+    [
+        ("13.0", "http_max_content_size: 10MB", 10 << 20),
+        ("0.12", "http_file_share_size_limit: 10 MB", 10 << 20),
+        ("0.12", "http_file_share_expires_after: 1 week", 604800),
+        ("0.12", "s2s_timeout: 90s", 90),
+        ("0.12", "c2s_timeout: 5 min", 300),
+    ],
+)
+def test_a_size_or_duration_is_counted_out_for_a_number(version: str, line: str, amount: int) -> None:
+    """Ten bytes would be no remedy for ten megabytes."""
+    mistakes, _ = told(line, version=version)
+    assert f"write {amount}, say" in mistakes[0]
+
+
+def test_digits_of_other_scripts_are_no_number_to_lua() -> None:
+    """Python's float would read them."""
+    mistakes, _ = told('c2s_ports: ["５２２２"]')
+    assert "expected a port" in mistakes[0]
