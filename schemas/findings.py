@@ -37,19 +37,19 @@ class Findings(Struct):
     def add(self, mark: Mark, text: str) -> None:
         """A mistake that stands whatever else the commit says."""
         self._found[mark, text] = True
-        self._stop_when_many(mark)
+        self._stop_when_many()
 
     def miss(self, mark: Mark, text: str) -> None:
         """Something is not there. Told only when every file could be read whole: it may stand in the rest."""
         self._found.setdefault((mark, text), False)
-        self._stop_when_many(mark)
+        self._stop_when_many()
 
     def refuse(self, mark: Mark, text: str) -> None:
         """A mistake of the notation. The value there is doubtful, so nothing else is said about it."""
         self._found[mark, text] = True
         self._notation.add((mark, text))
         self.doubt(mark)
-        self._stop_when_many(mark)
+        self._stop_when_many()
 
     def doubt(self, mark: Mark) -> None:
         """What stands here may not be what was meant, so only the notation is told of it."""
@@ -82,11 +82,13 @@ class Findings(Struct):
         self._notation |= other._notation
         self._of_maps |= other._of_maps
         self._whole &= other._whole
-        if self._found:
-            self._stop_when_many(next(reversed(self._found))[0])
+        self._stop_when_many()
 
-    def _stop_when_many(self, mark: Mark) -> None:
+    def _stop_when_many(self) -> None:
         if len(self._found) > MOST:
+            while len(self._found) > MOST:
+                self._found.popitem()
+            mark = next(reversed(self._found))[0]
             text = f"there are over {MOST} mistakes, and this is the last one told; mend these first"
             self._found[mark, text] = True
             self._notation.add((mark, text))
