@@ -106,8 +106,11 @@ class Engine:
         reap(wait=True)
 
     def _confirm(self) -> dict[str, Any]:
+        suspension = self._house.state.suspension()
+        if suspension is not None and not suspension.over(self._house.clock()):
+            raise AgentError("confirm: the agent is suspended and would change nothing; `prosodist resume` first")
         held = self._house.state.held()
-        if held is None:
+        if held is None and self._passes.look()[0].held:
             self._passes.run()
             held = self._house.state.held()
         if held is None:

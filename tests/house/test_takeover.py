@@ -36,6 +36,24 @@ def test_a_configuration_made_by_hand_is_held_until_confirm(place: Place) -> Non
     assert place.command("kept", "show", kept["id"]).stdout == BY_HAND
 
 
+def test_a_confirmation_that_would_do_nothing_is_no_confirmation(place: Place) -> None:
+    """On a host where nothing is held it makes no pass of its own; while suspended it says so, and is not lost."""
+    with place.engine() as engine, pytest.raises(AgentError, match="no plan is held"):
+        engine.answer("confirm", {}, print)
+    assert list(place.home.iterdir()) == []
+    place.prosody_config.parent.mkdir(parents=True)
+    place.prosody_config.write_bytes(BY_HAND)
+    with place.engine() as engine:
+        engine.answer("reconcile", {}, print)
+        engine.answer("suspend", {"reason": "looking into it"}, print)
+        with pytest.raises(AgentError, match="`prosodist resume` first"):
+            engine.answer("confirm", {}, print)
+        assert place.told("confirmed") == []
+        engine.answer("resume", {}, print)
+        assert engine.answer("confirm", {}, print)["outcome"]["result"] == "changed"
+    assert len(place.told("confirmed")) == 1
+
+
 def test_without_state_equal_things_are_taken_over_and_others_are_kept(living: Place) -> None:
     """A lost state: nothing is pruned, what is equal is taken over silently, what differs is kept and replaced."""
     living.push(document=DOCUMENT.replace('  <home>/once: {content: "once\\n", drift: ignore}\n', ""))
