@@ -78,6 +78,7 @@ class Reading(Struct, frozen=True, kw_only=True):
 
     name: str
     mistakes: tuple[Mistake, ...] = ()
+    notes: tuple[Mistake, ...] = ()
     spec: HostSpec | None = None
     fragments: tuple[Fragment, ...] = ()
     """Lua of a document that could not be loaded."""
@@ -102,7 +103,7 @@ def validate(
     mistakes.update(*(judge(spec) for spec in specs if judge and spec.name in (facts or {})))
     in_lua, unchecked = _in_lua(readings)
     mistakes.update(in_lua)
-    notes = {note for spec in specs for note in spec.notes} - mistakes
+    notes = {note for reading in readings for note in reading.notes} - mistakes
     notes.update(note for spec in specs if spec.name not in (facts or {}) for note in needs(spec))
     notes.update(Mistake(mark=Mark(""), text=text) for text in unchecked)
     found = [Finding(mistake=mistake) for mistake in mistakes]
@@ -169,8 +170,8 @@ def _read(library: Library, name: str, facts: Facts) -> Reading:
 
         seen = glimpse(library, name)
         mistakes = (*error.mistakes, *lint_templates(seen, library.tree))
-        return Reading(name=name, mistakes=mistakes, fragments=seen.fragments)
-    return Reading(name=name, mistakes=tuple(_in_templates(spec, facts)), spec=spec)
+        return Reading(name=name, mistakes=mistakes, notes=error.notes, fragments=seen.fragments)
+    return Reading(name=name, mistakes=tuple(_in_templates(spec, facts)), notes=spec.notes, spec=spec)
 
 
 def _in_templates(spec: HostSpec, facts: Facts) -> Iterator[Mistake]:

@@ -82,16 +82,17 @@ class HistoryRewritten(SourceRefused):
 
 
 class SpecError(AgentError):
-    """This commit cannot be right: all its mistakes, in the order of their places."""
+    """This commit cannot be right: all its mistakes, in the order of their places, and what else was noted."""
 
     reason = "ValidationFailed"
 
-    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+    def __init__(self, mistakes: Iterable[Mistake], notes: Iterable[Mistake] = ()) -> None:
         self.mistakes: tuple[Mistake, ...] = tuple(sorted(set(mistakes)))
+        self.notes: tuple[Mistake, ...] = tuple(sorted(set(notes)))
         super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
 
-    def __reduce__(self) -> tuple[type[SpecError], tuple[tuple[Mistake, ...]]]:
-        return SpecError, (self.mistakes,)
+    def __reduce__(self) -> tuple[type[SpecError], tuple[tuple[Mistake, ...], tuple[Mistake, ...]]]:
+        return SpecError, (self.mistakes, self.notes)
 
 
 class Temporary(AgentError):

@@ -119,8 +119,8 @@ class Findings(Struct):
         return [found for found, certain in self._found.items() if certain]
 
     def notes(self) -> Iterable[tuple[Mark, str]]:
-        """What is no mistake."""
-        return self._notes
+        """What is no mistake, and stands whatever was meant where the notation is wrong."""
+        return [(mark, text) for mark, text in self._notes if mark not in self._refused]
 
     def told(self) -> Iterable[tuple[Mark, str]]:
         """What is worth telling."""

@@ -87,7 +87,8 @@ def load_document(tree: Tree, name: str, facts: Facts, library: Library | None =
             combined = _combined(layers, names, findings)
             spec = _spec(tree, name, combined, facts, documents, findings)
     if findings:
-        raise SpecError(_placed(findings.told(), findings, documents))
+        notes = _placed(findings.notes(), findings, documents)
+        raise SpecError(_placed(findings.told(), findings, documents), notes)
     assert spec is not None and combined is not None  # the models are silent only when they stand
     return replace(spec, notes=tuple(sorted(_placed(findings.notes(), findings, documents)))), combined[0]
 

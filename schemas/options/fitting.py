@@ -134,7 +134,7 @@ def _remedy(node: Node, option: Option) -> str:
 def _amount(word: str) -> int:
     """What a size comes to in bytes, or a duration in seconds; 0 when it is neither."""
     if size := re.fullmatch(r"([0-9]{1,9}) ?([kmg])i?b?(?:ytes?)?", word):
-        return int(size[1]) * 1024 ** ("kmg".index(size[2]) + 1)
+        return int(size[1]) << 10 * ("kmg".index(size[2]) + 1)
     if time := re.fullmatch(r"([0-9]{1,9}) ?(s|min|h|d|w)[a-z]*", word):
         return int(time[1]) * _SECONDS[time[2]]
     return 0

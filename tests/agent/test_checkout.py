@@ -63,6 +63,18 @@ def test_mistakes_stand_on_stdout_and_notes_beside_them(checkout: Path) -> None:
     assert (alone.stdout, "not yet" in alone.stderr) == ("", True)
 
 
+def test_a_host_with_mistakes_tells_its_notes_too(checkout: Path) -> None:
+    """All of it in one go; of a word that is doubtful by itself nothing is noted."""
+    text = (
+        "profile: debian\nfilez: {}\nservices: {nginx: {running: yes}}\nprosody: {use_libevent: true, use_ipv6: no}\n"
+    )
+    (checkout / "hosts/c.example.yaml").write_text(text)
+    done = prosodist("validate", "--host", "c.example", cwd=checkout, code=1)
+    assert len(done.stdout.splitlines()) == 3
+    notes = [line.split(": ")[1:4] for line in done.stderr.splitlines() if "c.example" in line]
+    assert [place for place, *_ in notes] == [f"hosts/c.example.yaml:{place}" for place in ("1:10", "3:1", "4:11")]
+
+
 def test_programs_get_each_finding_in_parts(checkout: Path) -> None:
     """`-o json`: errors and notes by level, in the order of their places."""
     found = json.loads(prosodist("validate", "-o", "json", cwd=checkout, code=1).stdout)
