@@ -52,6 +52,14 @@ def test_a_directory_that_is_made_for_prosody_is_no_entry_of_files(place: Place,
     assert not place.may_write(PurePosixPath(home))
 
 
+def test_a_push_reads_what_prosodys_user_may(place: Place, home: Path) -> None:
+    """The agent is that user, and the system judges; root, who could read all, opens the home alone."""
+    assert not place.may_read(PurePosixPath(home / "secret"))
+    told = place.may_read(PurePosixPath("/etc/shadow"))
+    assert told == (f"the agent runs as root, so only {home} is open to reading; put the secret below it"
+                    if os.geteuid() == 0 else "")  # fmt: skip
+
+
 def test_a_home_that_is_a_link_hides_nothing(home: Path) -> None:
     """What is named below the link is what lies below the directory."""
     (home / "real/state").mkdir(parents=True)

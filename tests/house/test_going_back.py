@@ -39,6 +39,19 @@ def test_an_unwell_commit_is_undone_and_not_tried_again(living: Place) -> None:
     assert (living.home / "motd").read_text() == "Mended by prosodist\n"
 
 
+def test_undoing_what_a_failed_commit_made_needs_no_word(living: Place) -> None:
+    """However much it is: files, hosts with their pairs."""
+    hosts = "".join(f"    {name}.test: {{}}\n" for name in ("example", *"abcde"))
+    files = "".join(f"  <home>/many/{n}: {{content: a}}\n" for n in range(6))
+    with taken() as other:
+        living.push(document=on_port(other).replace("    example.test: {}\n", hosts) + files)
+        outcome = living.reconcile()
+    assert (outcome["result"], outcome["held"]) == ("rolled_back", [])
+    assert not list((living.home / "many").glob("*"))
+    assert not (living.home / "prosody/certs/a.test.crt").exists()
+    assert b"a.test" not in living.prosody_config.read_bytes()
+
+
 @on_both
 def test_a_first_commit_that_is_unwell_stalls(place: Place) -> None:
     """There is nothing to go back to: told once, hands off, until a person's word or another commit."""

@@ -147,9 +147,13 @@ def test_virtual_hosts_count_as_removals(living: Place) -> None:
             reasons = {item["needs_word"] for item in outcome["held"]}
             assert reasons == {f"{4 + (document == WITHOUT)} removals in one pass, 3 are allowed"}
             assert living.prosody()
+        data = living.home / "prosody/data/a%2etest/accounts/ana.dat"
+        data.parent.mkdir(parents=True)
+        data.touch()
         living.push(document=four.replace("    a.test: {}\n", ""))
         assert engine.answer("reconcile", {}, print)["result"] == "changed"
         assert not (pairs / "a.test.crt").exists()
+        assert data.exists(), "a host's data stay when it goes"
 
 
 def _force(place: Place) -> str:

@@ -69,6 +69,20 @@ def test_a_pass_that_changes_nothing_holds(world: World) -> None:
     assert world.config.stat().st_mode & 0o7777 == 0o640
 
 
+def test_what_lies_beside_it_is_read_only_when_it_is_included(world: World) -> None:
+    """Debian's conf.d, say: it is nobody's but a person's."""
+    beside = world.home / "prosody/etc/conf.d/mine.cfg.lua"
+    said = {"beside": str(beside), "all": str(beside.parent / "*.cfg.lua"), "none": ""}
+    for word, path in said.items():
+        wanted = spec(options() | ({"include": (path,)} if path else {}))
+        main = candidate(world, wanted)
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text('VirtualHost "mine.test"\n')
+        (parsed,) = parse(world.host, world.site, world.prosody, main.text).texts
+        assert isinstance(parsed, Parsed)
+        assert ("mine.test" in parsed.scopes) == (word != "none")
+
+
 def test_a_difference_is_told_by_option(world: World) -> None:
     """In the words of the configuration, scope by scope; the origin is git's."""
     written(world, spec(options(c2s_ports=(5222,))))
