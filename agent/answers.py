@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from agent.failures import FAILING
 from agent.outcome import Outcome, Result
 from agent.passes import STALLED
 from agent.settings import Settings
@@ -26,7 +27,8 @@ def status(settings: Settings, state: View, last: Outcome | None) -> dict[str, A
     if marks.applied is None:
         sync = "Unknown"
     else:
-        sync = "OutOfSync" if trouble & {"Refused", "Held", "Drifted", "Stalled"} or waits else "Synced"
+        unlike = {"Refused", "Held", "Drifted", "Stalled", "Failing"}
+        sync = "OutOfSync" if trouble & unlike or waits else "Synced"
     if active:
         health = "Suspended"
     elif trouble & {"Stalled", "Failing"}:
@@ -80,8 +82,9 @@ def _conditions(state: View, last: Outcome | None, suspension: Suspension | None
         abnormal.append(("Waiting", "Progressing", words))
     if (owed := state.owed()) is not None:
         abnormal.append(("ActivationOwed", "Interrupted", f"{owed}; the next pass makes it"))
-    if last is not None and last.result is Result.FAILED:
-        abnormal.append(("Failing", "ApplyFailed", "; ".join(last.failures)))
+    failing = last.failures if last is not None and last.result is Result.FAILED else _failing(state)
+    if failing:
+        abnormal.append(("Failing", "ApplyFailed", "; ".join(failing)))
     ready = not abnormal or {type_ for type_, _, _ in abnormal} <= {"SourceStale"}
     yield {
         "type": "Ready",
@@ -91,6 +94,12 @@ def _conditions(state: View, last: Outcome | None, suspension: Suspension | None
     }
     for type_, reason, message in abnormal:
         yield {"type": type_, "status": "True", "reason": reason, "message": message}
+
+
+def _failing(state: View) -> tuple[str, ...]:
+    """What an agent that has ended could not change."""
+    record = state.recall(FAILING)
+    return () if record is None else tuple(record.value.values())
 
 
 def drift(state: View) -> dict[str, Any]:

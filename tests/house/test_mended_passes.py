@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import resource
 import shutil
+from collections.abc import Iterator
 
 import pytest
 from places import DOCUMENT, Place, is_open, on_both, taken
@@ -15,6 +19,20 @@ SILENT = print
 
 
 pytestmark = pytest.mark.usefixtures("impatient")
+
+
+LARGE = "source: files/large"
+
+
+@contextlib.contextmanager
+def limit(size: int) -> Iterator[None]:
+    """No file can be written beyond this many bytes, as on a disk that is full."""
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, former[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
 
 
 def on_port(port: int, document: str = DOCUMENT) -> str:
@@ -196,6 +214,24 @@ def test_what_a_configuration_opens_is_watched(living: Place) -> None:
         opened = {str(theirs), str(living.home / "prosody/certs/example.test.crt")}
         assert opened <= engine.passes.watched
         assert not any(path.startswith("/usr/") for path in engine.passes.watched)
+
+
+def test_a_file_for_which_there_is_no_room_is_told_once(living: Place) -> None:
+    """What lies there is ours still: it is kept in no copy. The commit is not in force, also where no agent runs."""
+    living.push({"files/large": b"x" * 3 * 2**20}, document=DOCUMENT.replace('content: "Kept by prosodist\\n"', LARGE))
+    before = (living.home / "motd").stat()
+    with living.engine() as engine, limit(2 * 2**20):
+        for _ in range(3):
+            outcome = engine.answer("reconcile", {}, SILENT)
+            assert (outcome["result"], len(outcome["failures"])) == ("failed", 1)
+        assert engine.answer("status", {}, SILENT)["sync"] == "OutOfSync"
+    assert (len(living.told("change.failed")), living.told("kept.stored")) == (1, [])
+    assert (living.home / "motd").stat() == before
+    status = json.loads(living.command("status", "-o", "json").stdout)
+    assert (status["sync"], status["health"]) == ("OutOfSync", "Degraded")
+    assert "ulimit" in status["conditions"][0]["message"]
+    assert living.reconcile()["result"] == "changed"
+    assert json.loads(living.command("status", "-o", "json").stdout)["sync"] == "Synced"
 
 
 def test_a_directory_removed_under_our_hands_is_made_anew(living: Place, monkeypatch: pytest.MonkeyPatch) -> None:
