@@ -76,6 +76,7 @@ def test_defaults(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.branch, settings.profile, settings.allow, settings.log) == ("main", None, Allow(), Log())
     assert (settings.interval, settings.full_look) == (60.0, 3600.0)
     assert settings.host
+    assert settings.home == Path.home()
     places = (str(settings.state_dir), str(settings.control_socket), str(settings.age_key))
     if os.geteuid() == 0:
         assert places == ("/var/lib/prosodist", "/run/prosodist/control.sock", "/etc/prosodist/keys/age")

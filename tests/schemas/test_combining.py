@@ -415,3 +415,20 @@ def test_a_name_stands_for_a_list_in_our_own_keys() -> None:
     assert host.files["/srv/a"].notify == ("nginx",)
     assert host.users["prosody"].groups == ("certs",)
     assert host.prosody.options == {"admins": "a@x"}
+
+
+def test_words_that_mark_a_value_are_names_where_the_keys_are_names() -> None:
+    """`lua`, `age` and `read` in vars, requires, variables, environment and a file's own vars."""
+    host = read(
+        "vars: {lua: a, age: b, read: c}\nrequires: {lua: '>=5.2', age: '1'}\n"
+        "packages: {luarocks: {x: {version: '1', variables: {lua: /usr, read: d}}}}\n"
+        "services: {x: {environment: {age: e, read: f}}}\nfiles: {/srv/a: {template: t.j2, vars: {lua: 5, age: [g]}}}",
+        facts=Facts(),
+        profile="debian",
+    ).host
+    assert host.packages is not None
+    assert host.vars == {"lua": "a", "age": "b", "read": "c"}
+    assert set(host.requires) == {"lua", "age"}
+    assert host.packages.luarocks["x"].variables == {"lua": "/usr", "read": "d"}
+    assert host.services["x"].environment == {"age": "e", "read": "f"}
+    assert host.files["/srv/a"].vars == {"lua": 5, "age": ("g",)}

@@ -439,3 +439,11 @@ def test_digits_of_other_scripts_are_no_number_to_lua() -> None:
     """Python's float would read them."""
     mistakes, _ = told('c2s_ports: ["５２２２"]')
     assert "expected a port" in mistakes[0]
+
+
+def test_the_defaults_that_the_page_relies_on() -> None:
+    """An example leaves encryption and hashed passwords to 0.12 itself."""
+    options = {name: known("0.12").option(name) for name in ("c2s_require_encryption", "authentication")}
+    defaults = {name: option.default for name, option in options.items() if option is not None}
+    assert defaults["c2s_require_encryption"].endswith(", true)")
+    assert defaults["authentication"] == '"internal_hashed"'

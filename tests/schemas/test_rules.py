@@ -79,9 +79,9 @@ def test_the_rules_stand_in_the_order_of_the_page() -> None:
 
 
 def sayings() -> list[str]:
-    """What the page says before "The rules": its prose by lines, and every comment of the shape."""
+    """What the page says: its prose by lines, and every comment of its documents."""
     found, in_block = [], False
-    for line in PAGE.read_text().partition("\n## The rules")[0].splitlines()[1:]:
+    for line in PAGE.read_text().splitlines()[1:]:
         if line.startswith("```"):
             in_block = not in_block
         elif in_block and (comment := re.search(r"(?:^|\s)# +(.*)", line)):
@@ -95,7 +95,7 @@ PARTS = ("the host", "Prosody", "accounts", "everything else on the host")
 """Comments that only part the shape."""
 
 
-def test_no_rule_of_the_first_half_is_passed_over() -> None:
+def test_no_rule_is_passed_over() -> None:
     """Each word of its prose and of its comments is in a text that is answered for."""
     page, at = one_line(PAGE.read_text()), 0
     answered = [False] * len(page)
