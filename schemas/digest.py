@@ -30,22 +30,16 @@ def _sha256(value: object) -> str:
 
 def _canonical(value: object) -> object:
     """For JSON, which would take the keys 1 and "1" for one, and a model for a map. A list keeps its order."""
-    if type(value) in _PLAIN:  # asked first: a text is what most of a document is, and each `isinstance` costs
+    if type(value) in _PLAIN:
         return value
-    match value:
-        case dict():
-            return {f"{type(key).__name__}:{key}": _canonical(item) for key, item in value.items()}
-        case tuple() | list():
-            return [_canonical(item) for item in value]
-        case Policy():
-            return value.value
-        case BaseModel():
-            said = value.__dict__
-            return {"": type(value).__name__} | {key: _canonical(said[key]) for key in value.model_fields_set}
-        case Mapping():
-            return {f"{type(key).__name__}:{key}": _canonical(item) for key, item in value.items()}
-        case _:
-            return value
+    if isinstance(value, dict):
+        return {f"{type(key).__name__}:{key}": _canonical(item) for key, item in value.items()}
+    if isinstance(value, BaseModel):
+        said = value.__dict__
+        return {"": type(value).__name__} | {key: _canonical(said[key]) for key in value.model_fields_set}
+    if isinstance(value, tuple):
+        return [_canonical(item) for item in value]
+    return value.value if isinstance(value, Policy) else value
 
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})

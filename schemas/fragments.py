@@ -52,7 +52,7 @@ def find_fragments(node: Node, shape: Shape, text_of: TextOf) -> Iterator[Fragme
 
 def first_lines(marks: Mapping[Way, Mark], text_of: TextOf) -> dict[Way, Mark]:
     """For each Lua text in a literal block: the way to it and 0 → where its first line stands."""
-    said = ((way, mark) for way, mark in marks.items() if way[-1] == "lua")
+    said = [(way, mark) for way, mark in marks.items() if way[-1] == "lua"]
     found = (((*way, 0), first_line(text_of(mark.file), mark)) for way, mark in said)
     return {way: mark for way, mark in found if mark is not None}
 

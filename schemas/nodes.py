@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from bisect import bisect_right
+from collections.abc import Collection, Sequence
+from itertools import groupby
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -90,19 +92,30 @@ class Ways:
     def __init__(self, root: Map, wanted: Collection[Mark]) -> None:
         self._maps: dict[Mark, Way] = {}
         self._rest: dict[Mark, Way] = {}
-        waiting: list[tuple[Way, Node]] = [((), root)]
-        while waiting:
-            way, node = waiting.pop()
-            if node.mark in wanted:
-                (self._maps if isinstance(node, Map) else self._rest).setdefault(node.mark, way)
-            if isinstance(node, List):
-                waiting += [(way, item) for item in node.items]
-            elif isinstance(node, Map):
-                for key, entry in node.entries.items():
-                    if entry.mark in wanted:
-                        self._rest[entry.mark] = (*way, key)
-                    if type(entry.value) is not Scalar or entry.value.mark in wanted:
-                        waiting.append(((*way, key), entry.value))
+        self._look((), root, sorted(mark for mark in wanted if mark.file == root.mark.file))
+
+    def _look(self, way: Way, node: Node, wanted: Sequence[Mark]) -> None:
+        """Where nothing wanted stands nothing is looked at: a document may have a hundred thousand values.
+
+        `wanted` do not stand before this node, nor behind the next one, and are sorted, as are all nodes by nature.
+        """
+        if node.mark in wanted:
+            (self._maps if isinstance(node, Map) else self._rest).setdefault(node.mark, way)
+        if isinstance(node, Scalar):
+            return
+        entries = [*node.entries.items()] if isinstance(node, Map) else [(None, item) for item in node.items]
+        marks = [below.mark for _, below in entries]
+        for place, here in groupby(wanted, lambda mark: bisect_right(marks, mark) - 1):
+            if place < 0:
+                continue
+            key, below = entries[place]
+            inside = list(here)
+            if isinstance(below, Entry):
+                if below.mark in inside:
+                    self._rest[below.mark] = (*way, key)
+                self._look((*way, key), below.value, inside)
+            else:
+                self._look(way, below, inside)
 
     def to(self, mark: Mark, *, of_map: bool) -> Way:
         """Empty where nothing of the document stands."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Struct, field
@@ -75,6 +76,11 @@ class Host(Model):
     users: Users = Field(default_factory=dict, description="the host's own users, by name")
     databases: Databases = Field(default_factory=dict, description="databases and their roles, by name")
 
+    @cached_property
+    def secrets(self) -> tuple[tuple[Way, SecretRef], ...]:
+        """Every reference to a secret, with the way to it. Looked for once: it goes with the host where that goes."""
+        return find_secrets(self)
+
 
 class Source(Struct, frozen=True, kw_only=True):
     """One file of the repository that this host uses."""
@@ -110,7 +116,7 @@ class HostSpec(Struct, frozen=True, kw_only=True):
     """Every reference to a secret in the document, wherever one may stand, with the way to it: found, not given."""
 
     def __post_init__(self) -> None:
-        force_setattr(self, "secrets", tuple(find_secrets(self.host)))
+        force_setattr(self, "secrets", self.host.secrets)
 
     def origin(self, *way: str | int) -> Mark | None:
         """Where this was said, or the nearest thing around it that was said anywhere."""

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from schemas.desired.forms import Jid, Line, Role
 from schemas.desired.texts import found, refuse
 from schemas.desired.things import Secret, Thing
-from schemas.desired.values import Model, SecretRef
+from schemas.desired.values import Model, SecretRef, is_secret
 
 
 class Scram(Model):
@@ -25,7 +25,7 @@ class Scram(Model):
 
 def check_scram(value: object) -> object:
     """A secret that holds the record, or the record."""
-    if isinstance(value, SecretRef):
+    if is_secret(value):
         return value
     if isinstance(value, dict):
         return Scram.model_validate(value)

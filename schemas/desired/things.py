@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from schemas.desired.texts import HostPath, Mode, Name, check_text, found, refuse
-from schemas.desired.values import Model, SecretRef, Word
+from schemas.desired.values import Model, SecretRef, Word, is_secret
 
 
 class Thing(Model):
@@ -33,7 +33,7 @@ class Place(Model):
 
 def check_secret(value: object) -> object:
     """A secret, which is a value of its own and never a text. What stands there may be one: it is not shown."""
-    if isinstance(value, SecretRef):
+    if is_secret(value):
         return value
     shown = "a text" if isinstance(value, str) else found(value)
     raise refuse(f"expected a secret, found {shown}; write {{age: secrets/NAME.age}}")

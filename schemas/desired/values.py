@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeAlias, TypeGuard
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -67,6 +67,14 @@ Way: TypeAlias = tuple[str | int, ...]
 """The keys and places that lead to a value. An option stands right below its scope, as it is written."""
 
 
+_SECRETS: frozenset[object] = frozenset((HostFile, Generated, Age))
+
+
+def is_secret(value: object) -> TypeGuard[SecretRef]:
+    """Whether it is a reference to a secret."""
+    return type(value) in _SECRETS
+
+
 def find_secrets(value: object, way: Way = ()) -> tuple[tuple[Way, SecretRef], ...]:
     """Every reference to a secret within a value, with the way to it, in the order of the document."""
     found: list[tuple[Way, SecretRef]] = []
@@ -75,28 +83,25 @@ def find_secrets(value: object, way: Way = ()) -> tuple[tuple[Way, SecretRef], .
 
 
 def _gather_secrets(value: object, way: Way, found: list[tuple[Way, SecretRef]]) -> None:
-    below: Iterable[tuple[Way, object]] = ()
-    if isinstance(value, dict):
-        below = [((*way, key), item) for key, item in value.items() if type(item) not in _WITHOUT]
-    elif isinstance(value, tuple | list):
-        below = [((*way, place), item) for place, item in enumerate(value) if type(item) not in _WITHOUT]
-    elif isinstance(value, SecretRef):
+    if is_secret(value):
         found.append((way, value))
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if type(item) not in _WITHOUT:
+                _gather_secrets(item, (*way, key), found)
     elif isinstance(value, Model):
-        said = value.model_fields_set
         for name, item in value.__dict__.items():
-            if name in said and type(item) not in _WITHOUT:
+            if type(item) not in _WITHOUT and name in value.model_fields_set:
                 key = type(value).model_fields[name].alias or name
                 _gather_secrets(item, way if name == "options" else (*way, key), found)
-    for deeper, item in below:
-        _gather_secrets(item, deeper, found)
+    elif isinstance(value, tuple | list):
+        for place, item in enumerate(value):
+            if type(item) not in _WITHOUT:
+                _gather_secrets(item, (*way, place), found)
 
 
-_WITHOUT = frozenset({str, int, float, bool, type(None)})
+_WITHOUT = frozenset({str, int, float, bool, type(None), Policy})
 """What most of a document is, and holds no secret."""
-
-
-"""A secret, wherever one may stand: any of the three."""
 
 OptionValue: TypeAlias = (
     "bool | int | float | str | SecretRef | Lua | tuple[OptionValue, ...] | Mapping[str | int, OptionValue]"
@@ -106,7 +111,7 @@ OptionValue: TypeAlias = (
 
 def check_content(value: object) -> SecretRef | str:
     """A text or a secret."""
-    return value if isinstance(value, SecretRef) else check_text(value)
+    return value if is_secret(value) else check_text(value)
 
 
 def check_variables(value: object) -> object:
