@@ -25,7 +25,7 @@ unmanaged: {}
 maintenance: [{allow: "0 3 * * *", for: 1h}]
 apt_sources: {tor: {uris: https://deb.torproject.org/torproject.org}}
 packages: {apt: [nginx], luarocks: [luasec]}
-prosody: {virtual_hosts: [a.org], components: [irc.org]}
+prosody: {virtual_hosts: [a.org], components: [irc.org], plugins: {more: {package: prosody-modules}}}
 certificates: {a.org: {issuers: letsencrypt}, irc.org: {path: /etc/irc}}
 accounts: [ana@a.org]
 files: {/a: {directory: true}, /b: {content: x}}
@@ -49,12 +49,16 @@ DEFAULTS: dict[str, Any] = {
     "prune confirm_above": 3,
     "prune grace": "7d",
     "maintenance 0 zone": "UTC",
+    "apt_sources tor suites": (),
     "apt_sources tor components": ("main",),
     "packages apt nginx version": "present",
+    "packages apt nginx hold": False,
     "packages luarocks luasec variables": {},
     "packages luarocks luasec needs": (),
     "prosody version": "present",
-    "prosody plugins": {},
+    "prosody plugins more version": "present",
+    "prosody plugins more modules": (),
+    "prosody modules_enabled": (),
     "prosody include": (),
     "prosody lua": "",
     "prosody template": None,
@@ -111,6 +115,14 @@ def test_a_profile_is_all_that_must_be_there() -> None:
     assert (host.packages, host.unmanaged, host.maintenance) == (None, None, ())
     assert not {**host.apt_sources, **host.certificates, **host.accounts, **host.files}
     assert not {**host.services, **host.jobs, **host.users, **host.databases}
+
+
+def test_a_build_has_no_flags_that_nobody_said() -> None:
+    """Of a package, and of Prosody's own."""
+    host = read("profile: uberspace\npackages: {toast: [openssl]}\nprosody: {package: {}}").host
+    assert host.packages is not None and host.packages.toast["openssl"].configure == ()
+    assert host.prosody is not None and host.prosody.package is not None
+    assert (host.prosody.plugins, host.prosody.package.configure, host.prosody.package.hold) == ({}, (), False)
 
 
 @pytest.mark.parametrize("profile", ["debian", "local", "uberspace", "slackware"])
