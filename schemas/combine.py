@@ -22,6 +22,10 @@ from schemas.shape import MAP, NAMES, Shape
 
 ENABLED, DISABLED = "modules_enabled", "modules_disabled"
 MET_NOTHING = "nothing is inherited here that null could forget; take it out (an empty thing is {})"
+UNSAID = (
+    "nothing is written here, and nothing inherited that it could forget; "
+    "write KEY: VALUE, [ITEM] for a list, or take it out"
+)
 
 
 class Spare(Struct, frozen=True, kw_only=True):
@@ -46,7 +50,7 @@ class Combiner(Struct, frozen=True, kw_only=True):
         for layer in layers:
             if isinstance(layer, Scalar) and layer.value is None:
                 if not run:
-                    self.findings.miss(layer.mark, MET_NOTHING)
+                    self.findings.miss(layer.mark, _met_nothing(layer))
                 run = []
             elif isinstance(layer, Map) and is_edit(layer, run, shape):
                 run = [self._edited(run[-1] if run else None, layer)]
@@ -134,7 +138,7 @@ class Combiner(Struct, frozen=True, kw_only=True):
             value = layer.get(word)
             if isinstance(value, Scalar):
                 if not now[word]:
-                    self.findings.miss(value.mark, MET_NOTHING)
+                    self.findings.miss(value.mark, _met_nothing(value))
                 now[word].clear()
             elif isinstance(value, Map):
                 before = List(value.mark, tuple(now[word].values())) if word in lists else None
@@ -249,7 +253,7 @@ class Combiner(Struct, frozen=True, kw_only=True):
             elif left:
                 left = []
             else:
-                self.findings.miss(entry.value.mark, MET_NOTHING)
+                self.findings.miss(entry.value.mark, _met_nothing(entry.value))
         return left
 
     def _extends(self, key: Key, own: list[Entry], said: Mapping[Key, list[Entry]]) -> tuple[str, ...]:
@@ -292,6 +296,11 @@ class _OnCycle(Struct, frozen=True, kw_only=True):
         if isinstance(entry.value, Map) and "extends" in entry.value.entries:
             mark = entry.value.entries["extends"].value.mark
         self.findings.add(mark, f"{name} extends {parent}, which extends {name} in turn; take one of them out")
+
+
+def _met_nothing(node: Node) -> str:
+    """Nothing at all is null as well, and mostly a slip: a list in Lua's braces, a value that was forgotten."""
+    return MET_NOTHING if isinstance(node, Scalar) and node.written else UNSAID
 
 
 def _gather(run: Sequence[Map]) -> dict[Key, list[Entry]]:

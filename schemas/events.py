@@ -91,6 +91,7 @@ class _Builder:
         self._values = 0
         self._torn = False
         self._last: Mark | None = None
+        self._anchors: set[str] = set()
         self._texts: list[range] = []  # lines inside of quoted and block texts, where a tab is content
 
     def run(self) -> None:
@@ -128,10 +129,7 @@ class _Builder:
         elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
             self._place(self._open.pop().close())
         elif kind is yaml.AliasEvent:
-            mark = self._mark(event)
-            text = f"the alias *{shortened(event.anchor)} may not stand here; write the value, or share it by extends"
-            self._break_off(mark, text)
-            self._place(Scalar(mark, "", ""))
+            self._alias(event)
         elif kind is yaml.DocumentStartEvent:
             return self._document(event)
         return True
@@ -146,6 +144,15 @@ class _Builder:
         self._open.append(_Open(mark, is_map=type(event) is yaml.MappingStartEvent))
         return True
 
+    def _alias(self, event: Event) -> None:
+        mark, name = self._mark(event), shortened(event.anchor)
+        if event.anchor in self._anchors:
+            text = f"the alias *{name} may not stand here; write the value, or share it by extends"
+            self._break_off(mark, text)  # it could have stood for anything
+        else:
+            self._findings.refuse(mark, f'to YAML *{name} is an alias, and none may stand here; quote it: "*{name}"')
+        self._place(Scalar(mark, "", ""))
+
     def _document(self, event: Event) -> bool:
         self._documents += 1
         mark = self._mark(event)
@@ -158,6 +165,7 @@ class _Builder:
 
     def _refuse_marks(self, event: Event, mark: Mark) -> None:
         if event.anchor is not None:
+            self._anchors.add(event.anchor)
             text = f"the anchor &{shortened(event.anchor)} may not stand here; share values by extends"
             self._findings.refuse(mark, text)
         if event.tag is not None:
@@ -274,7 +282,8 @@ class _Builder:
 
 _IN_OUR_WORDS = {
     "mapping values are not allowed in this context": (
-        'a ": " stands where no key can; quote the text, or begin the key on a line of its own'
+        'a ": " stands where no key can; quote the text, or begin the key on a line of its own; a key above '
+        "may lack the space after its colon"
     ),
     "did not find expected key": "a key was expected here; look at the indentation, quote what holds : # { or [",
     "did not find expected '-' indicator": "expected another - item here; look at the indentation",
@@ -283,7 +292,12 @@ _IN_OUR_WORDS = {
     "could not find expected ':'": "this line is no key: value; write the colon, or quote the text",
     "found unexpected end of stream": "the file ends inside a quoted text; close the quotes",
     _NO_START: "the document has ended above, and one file holds one; take its ... out",
-    "did not find expected node content": "a value was expected here; quote what begins with , ] or }",
+    "did not find expected node content": "a value was expected here; quote what begins with : , ] or }",
+    "did not find expected alphabetic or numeric character": 'no text can begin with * or & unquoted; write "*"',
+    "did not find expected comment or line break": "the text of | or > begins on the next line; break the line here",
+    "block sequence entries are not allowed in this context": (
+        "a list stands here on the line of its key; write [ITEM, ITEM], or each - on a line of its own"
+    ),
     "found character that cannot start any token": "a text cannot begin with this character; quote it",
     "found unknown escape character": "this escape is not known in double quotes; write \\\\ for a backslash",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, TypeGuard, TypeVar
@@ -244,7 +245,9 @@ def _expected(kind: str, complaint: Mapping[str, Any], node: Node, shape: Shape,
             close = f"{{{said}: {{…}}}}" if said in own.kinds else nearest(said, own.flags)
             return f"expected {expected}, found {found}" + (f"; write {close}" if close else "")
         hint = ""
-        if instead and isinstance(node, Scalar) and isinstance(node.value, str):
+        if expected == "a map" and isinstance(node, Scalar) and (slip := _SLIP.match(str(node.value))):
+            hint = f"; write {slip[1]}: VALUE, with a space after the colon"
+        elif instead and isinstance(node, Scalar) and isinstance(node.value, str):
             words = node.value.split() if key in _ARGV else [node.value]
             hint = f"; write {instead.format(', '.join(map(_plain, words)))}"
         elif instead and isinstance(node, Map):
@@ -259,6 +262,8 @@ def _expected(kind: str, complaint: Mapping[str, Any], node: Node, shape: Shape,
     return f"{str(complaint['msg'])[:1].lower()}{str(complaint['msg'])[1:]}, found {found}"
 
 
+_SLIP = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,60})(?:=| =|:(?!//))")
+"""A key without the space after its colon, or as Lua writes it."""
 _ARGV = ("run", "check")
 """A program and its arguments, each an item."""
 

@@ -118,8 +118,8 @@ def _remedy(node: Node, option: Option) -> str:
     """What to write instead: what was meant, if that shows; else the default; else an example."""
     kind = option.types[0]
     word = str(node.value).lower() if isinstance(node, Scalar) else ""
-    if kind == "boolean" and word in ("yes", "on", "y", "enabled", "no", "off", "n", "disabled"):
-        return "true" if word in ("yes", "on", "y", "enabled") else "false"
+    if kind == "boolean" and (found := re.match(r"(?:(true|yes|on|y|enabled)|false|no|off|n|disabled)\b", word)):
+        return "true" if found[1] else "false"
     if kind == "enum" and (close := nearest(word, [_written(choice) for choice in option.choices])):
         return close
     if kind in ("number", "integer") and (amount := _amount(word)):
