@@ -13,11 +13,14 @@ def answer(
     settings: Settings, config: Path, verb: str, arguments: Mapping[str, Any], progress: Callable[[str], None]
 ) -> dict[str, Any]:
     """The answer of an engine that lives for this verb. Raises AgentError."""
-    from agent import log, loop
+    from agent.reading import beforehand
 
-    log.configure(settings.log.format, settings.log.level)
-    with loop.single(settings, config) as engine:
-        return engine.answer(verb, arguments, progress)
+    with beforehand() as workers:
+        from agent import log, loop  # with git, and all that judges a host: as much again as was imported till now
+
+        log.configure(settings.log.format, settings.log.level)
+        with loop.single(settings, config, workers) as engine:
+            return engine.answer(verb, arguments, progress)
 
 
 def look(settings: Settings, state_dir: str, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:

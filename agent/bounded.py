@@ -19,6 +19,8 @@ import struct
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from enum import Enum
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -36,6 +38,16 @@ _HEADER = struct.Struct("!Q")
 _PR_SET_PDEATHSIG = 1
 
 T = TypeVar("T")
+Lend = Callable[[Any], Any]
+"""What a parent gives for what its child asks for."""
+
+
+class _Said(Enum):
+    """What follows it in a child's message: an answer, an error, or what the child asks for."""
+
+    DONE = "done"
+    FAILED = "failed"
+    ASKED = "asked"
 
 
 class TooDear(AgentError):
@@ -67,7 +79,8 @@ def _apart(function: Callable[[], T]) -> T:
 class Worker:
     """One forked child. `context` (say, a git tree) is inherited by the fork and handed to every function first.
 
-    `between` is called now and then while an answer is waited for, and may raise to end the waiting.
+    `between` is called now and then while an answer is waited for, and may raise to end the waiting. `prepare` is what
+    the child does of itself before it is called, while its parent does something else; no limit counts that.
     """
 
     def __init__(
@@ -77,6 +90,7 @@ class Worker:
         seconds: float = SECONDS,
         megabytes: int = MEGABYTES,
         between: Callable[[], None] | None = None,
+        prepare: Callable[[], None] | None = None,
     ) -> None:
         self._seconds, self._megabytes, self._left = seconds, megabytes, seconds
         self._between = between
@@ -92,38 +106,47 @@ class Worker:
         if self._pid == 0:
             for end in (here[0], there[1]):  # the parent's: who holds them himself never sees a pipe end
                 os.close(end)
-            _serve(there[0], here[1], context, parent=parent, seconds=seconds, megabytes=megabytes)
+            limits = partial(_limit, seconds, megabytes)
+            _serve(there[0], here[1], context, parent=parent, prepare=prepare, limit=limits)
         os.close(there[0])
         os.close(here[1])
         self._answers, self._calls = here[0], there[1]
         reap()
 
-    def call(self, function: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401
-        """`function(context, *arguments)` in the child. Raises what it raises, and TooDear over a limit."""
+    def call(self, function: Callable[..., T], *arguments: Any, lend: Lend | None = None) -> T:  # noqa: ANN401
+        """`function(context, *arguments)` in the child. Raises what it raises, and TooDear over a limit.
+
+        `lend` gives what the child asks for by `borrow` meanwhile.
+        """
         if self._pid == 0:
             raise TooDear(f"nothing more is done for this commit: it was ended over {self._seconds:.0f} s before")
         started = time.monotonic()
         try:
             _send(self._calls, pickle.dumps((function, arguments), pickle.HIGHEST_PROTOCOL))
-            self._await_answer(started + self._left)
-            done, value = pickle.loads(_receive(self._answers, deadline=started + self._left))  # noqa: S301
+            said, value = self._hear(started + self._left)
+            while said is _Said.ASKED:
+                assert lend is not None, "a child borrows of the parent that lends"
+                _send(self._calls, pickle.dumps(lend(value), pickle.HIGHEST_PROTOCOL))
+                said, value = self._hear(started + self._left)
         except (TimeoutError, EOFError, BrokenPipeError):
             timed_out = time.monotonic() - started >= self._left - 0.1
             self.close()
             limit = f"{self._seconds:.0f} s" if timed_out else f"{self._megabytes} MB or {self._seconds:.0f} s of CPU"
             raise TooDear(f"took more than {limit}") from None
         self._left -= time.monotonic() - started
-        if not done:
+        if said is _Said.FAILED:
             raise value
         result: T = value
         return result
 
-    def _await_answer(self, deadline: float) -> None:
-        """Return when the child answers or ends, or its time is over. Raises what `between` raises."""
+    def _hear(self, deadline: float) -> tuple[_Said, Any]:
+        """What the child says next. Raises EOFError when it ended, TimeoutError, and what `between` raises."""
         poll = select.poll()
         poll.register(self._answers, select.POLLIN)
         while self._between is not None and time.monotonic() < deadline and not poll.poll(_LOOK_UP * 1000):
             self._between()
+        said: tuple[_Said, Any] = pickle.loads(_receive(self._answers, deadline=deadline))  # noqa: S301
+        return said
 
     def close(self) -> None:
         """End the child, whatever it is doing. The kernel takes some milliseconds for its memory: see `reap`."""
@@ -164,8 +187,17 @@ def _no_fork_warning() -> Iterator[None]:
         yield
 
 
-def _serve(calls: int, answers: int, context: object, *, parent: int, seconds: float, megabytes: int) -> None:
+def _serve(
+    calls: int,
+    answers: int,
+    context: object,
+    *,
+    parent: int,
+    prepare: Callable[[], None] | None,
+    limit: Callable[[], None],
+) -> None:
     """The child: answer until the pipe closes. Never returns into the agent's own code."""
+    global _ends
     try:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it died before that
@@ -173,10 +205,11 @@ def _serve(calls: int, answers: int, context: object, *, parent: int, seconds: f
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
             signal.signal(number, signal.SIG_IGN)  # Ctrl-C is for the parent; to die of it would look like a limit
         gc.disable()  # the child lives for moments, and a collection would copy every page it shares
-        limit = _data_size() + megabytes * 2**20
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-        cpu = int(time.process_time() + seconds) + 1
-        resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
+        if prepare is not None:
+            with contextlib.suppress(Exception):  # what could not be prepared fails when it is needed, and is told then
+                prepare()
+        limit()
+        _ends = calls, answers
         while True:
             function, arguments = pickle.loads(_receive(calls))  # noqa: S301
             _send(answers, _answer(function, context, arguments))
@@ -186,15 +219,35 @@ def _serve(calls: int, answers: int, context: object, *, parent: int, seconds: f
         os._exit(0)
 
 
+def _limit(seconds: float, megabytes: int) -> None:
+    """From now on this process may use so much more."""
+    data = _data_size() + megabytes * 2**20
+    resource.setrlimit(resource.RLIMIT_DATA, (data, data))
+    cpu = int(time.process_time() + seconds) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
+
+
+_ends: tuple[int, int] | None = None
+"""In a child: where calls come from, and where answers go."""
+
+
+def borrow(what: object) -> Any:  # noqa: ANN401
+    """In a child: what its parent gives for this, by `lend` of the call that is being answered."""
+    assert _ends is not None, "only a child borrows"
+    calls, answers = _ends
+    _send(answers, pickle.dumps((_Said.ASKED, what), pickle.HIGHEST_PROTOCOL))
+    return pickle.loads(_receive(calls))  # noqa: S301
+
+
 def _answer(function: Callable[..., object], context: object, arguments: tuple[object, ...]) -> bytes:
     try:
-        return pickle.dumps((True, function(context, *arguments)), pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps((_Said.DONE, function(context, *arguments)), pickle.HIGHEST_PROTOCOL)
     except (MemoryError, RecursionError):
         os._exit(1)
     except Exception as error:  # carried over to the caller
         if "out of memory" in str(error).lower():  # libgit2 says it in words
             os._exit(1)
-        return pickle.dumps((False, error), pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps((_Said.FAILED, error), pickle.HIGHEST_PROTOCOL)
 
 
 def _data_size() -> int:

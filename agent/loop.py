@@ -29,8 +29,8 @@ from agent.opening import Opener
 from agent.outcome import Outcome
 from agent.pairs import Pairs
 from agent.passes import Passes
+from agent.reading import Beforehand, Renderer
 from agent.reading import Reader as CommitReader
-from agent.reading import Renderer
 from agent.settings import Settings, check_key_file, load_settings
 from agent.source import Source
 from agent.state import Anchor, State
@@ -42,9 +42,9 @@ JITTER = 0.1
 
 
 @contextlib.contextmanager
-def single(settings: Settings, config: Path) -> Iterator[Engine]:
+def single(settings: Settings, config: Path, workers: Beforehand | None = None) -> Iterator[Engine]:
     """The engine for one verb, where no agent runs. Raises SettingsError, AlreadyRunning."""
-    with _engine(settings, config) as (engine, *_):
+    with _engine(settings, config, workers) as (engine, *_):
         yield engine
 
 
@@ -146,7 +146,9 @@ class _Loop:
 
 
 @contextlib.contextmanager
-def _engine(settings: Settings, config: Path) -> Iterator[tuple[Engine, Watch, CommitReader]]:
+def _engine(
+    settings: Settings, config: Path, workers: Beforehand | None = None
+) -> Iterator[tuple[Engine, Watch, CommitReader]]:
     """Open every room, join them, and close them again in the other order."""
     for key in (settings.ssh_key, settings.token_file):
         if key is not None:
@@ -162,7 +164,7 @@ def _engine(settings: Settings, config: Path) -> Iterator[tuple[Engine, Watch, C
         host = _host(place, state, kept, events)
         watch = Watch(ours=lambda path: host.ours(PurePosixPath(path)))
         stack.callback(watch.close)
-        renderer = Renderer()
+        renderer = Renderer(workers.renderer if workers else None)
         if state.lost:
             aside = f"what is left of it is {state.aside}" if state.aside else "its key is gone"
             events.tell("state.lost", level="error", object=str(settings.state_dir), reason=aside)
@@ -189,6 +191,7 @@ def _engine(settings: Settings, config: Path) -> Iterator[tuple[Engine, Watch, C
             prosody=partial(_installed, house),
             modules=partial(_modules, house),
             between=between,
+            beforehand=workers.reader if workers else None,
         )
         anchor = Anchor(config.parent / "accepted")
         passes = Passes(house, source, anchor, reader.read)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
-from agent.bounded import TooDear, Worker
+from agent.bounded import TooDear, Worker, borrow
 from agent.lua import LuaJudge
 from agent.source.tree import Entry
 from agent.source.tree import Tree as SourceTree
-from agent.warming import warm
-from reconcilers import render
+from agent.warming import warm, warm_templates
 from reconcilers.alongside import beyond_the_fence, lint_templates
+from reconcilers.given import used_templates, variables
 from reconcilers.ports import placeholder_ports
 from schemas.desired import Age, File, HostFile, HostSpec, Source
 from schemas.errors import Mark, Mistake, SpecError
@@ -65,6 +66,8 @@ class Reader(Struct, kw_only=True):
     """The modules that this Prosody would find by itself."""
     between: Callable[[], None] | None = None
     """Called now and then while a commit is loaded; may raise to end that."""
+    beforehand: Worker | None = None
+    """Reads the first commit: see `beforehand`."""
     _last: _Reading | None = None
     _passed: frozenset[bytes] = frozenset()
     """The trials of templates that passed in the last reading, and need not be made again."""
@@ -110,9 +113,9 @@ class Reader(Struct, kw_only=True):
         at_work_on = f"hosts/{self.name}.yaml"
         mistakes: list[Mistake] = []
         try:
-            with Worker(_Desk(tree=tree), between=self.between) as worker:
-                spec = self._load(worker, facts)
-                trials = {name: self._trial(spec, name) for name in render.used_templates(spec)}
+            with self._at_work(tree) as worker:
+                spec = self._load(worker, facts, tree)
+                trials = {name: self._trial(spec, name) for name in used_templates(spec)}
                 for at_work_on in (name for name, trial in trials.items() if trial not in self._passed):
                     mistakes += worker.call(_try, at_work_on, self._fqdn)
         except TooDear as error:
@@ -121,14 +124,22 @@ class Reader(Struct, kw_only=True):
             self._passed = frozenset(trials.values())
         return spec, mistakes
 
-    def _load(self, worker: Worker, facts: Facts) -> HostSpec:
+    def _at_work(self, tree: SourceTree) -> Worker:
+        """A worker with the tree before it."""
+        worker, self.beforehand = self.beforehand, None
+        if worker is None:
+            return Worker(_Desk(tree=tree), between=self.between)
+        worker.call(_lay, SourceTree({path: tree.entry(path) for path in tree}, borrow))
+        return worker
+
+    def _load(self, worker: Worker, facts: Facts, tree: SourceTree) -> HostSpec:
         """Raises SpecError with what else is wrong with the commit: that does not wait for the next push."""
         try:
-            return worker.call(_load, self.name, facts)
+            return worker.call(_load, self.name, facts, lend=tree.read)
         except SpecError as error:
             mistakes = list(error.mistakes)
         try:
-            seen, wrong = worker.call(_glimpse, self.name)
+            seen, wrong = worker.call(_glimpse, self.name, lend=tree.read)
         except TooDear:
             raise SpecError(mistakes) from None
         mistakes += wrong
@@ -146,7 +157,7 @@ class Reader(Struct, kw_only=True):
     def _trial(self, spec: HostSpec, template: str) -> bytes:
         """Names all that decides how a trial of this template ends."""
         own = [entry.vars for entry in spec.host.files.values() if entry.template == template]
-        seen = render.variables(spec, fqdn=self._fqdn, ports=placeholder_ports(spec))
+        seen = variables(spec, fqdn=self._fqdn, ports=placeholder_ports(spec))
         return sha256(pickle.dumps((spec.sources[template].data, seen, own))).digest()
 
 
@@ -157,8 +168,9 @@ class Renderer:
     twice at least, and the next one mostly asks the same.
     """
 
-    def __init__(self) -> None:
-        self._worker: Worker | None = None
+    def __init__(self, beforehand: Worker | None = None) -> None:
+        """`beforehand` serves the first pass: see there."""
+        self._worker = beforehand
         self._answers: dict[tuple[object, ...], Any] = {}
         self._texts: dict[bytes, bytes] = {}
         self._size = 0
@@ -205,8 +217,26 @@ class Renderer:
 class _Desk(Struct, kw_only=True):
     """What lies before the worker: a commit's tree, and what was loaded from it."""
 
-    tree: Tree
+    tree: Tree = field(default_factory=dict)
     spec: HostSpec | None = None
+
+
+class Beforehand(Struct, frozen=True, kw_only=True):
+    """Workers for one reading and one pass, which make ready by themselves while their parent is not yet."""
+
+    reader: Worker
+    renderer: Worker
+
+
+@contextlib.contextmanager
+def beforehand() -> Iterator[Beforehand]:
+    """Fork both now, for a process that has still much to import: there is more than one processor."""
+    with Worker(_Desk(), prepare=warm) as reader, Worker(prepare=warm_templates) as renderer:
+        yield Beforehand(reader=reader, renderer=renderer)
+
+
+def _lay(desk: _Desk, tree: Tree) -> None:
+    desk.tree = tree
 
 
 def _load(desk: _Desk, name: str, facts: Facts) -> HostSpec:
@@ -220,12 +250,16 @@ def _glimpse(desk: _Desk, name: str) -> tuple[Glimpse, list[Mistake]]:
 
 
 def _try(desk: _Desk, template: str, fqdn: str) -> list[Mistake]:
+    from reconcilers.render import check_template
+
     assert desk.spec is not None, "it was loaded before"
-    return list(render.check_template(desk.spec, template, fqdn=fqdn, ports=placeholder_ports(desk.spec)))
+    return list(check_template(desk.spec, template, fqdn=fqdn, ports=placeholder_ports(desk.spec)))
 
 
 def _render(_: object, name: str, text: bytes, variables: Mapping[str, Any]) -> bytes:
-    return render.render(name, text, variables)
+    from reconcilers.render import render
+
+    return render(name, text, variables)
 
 
 def _apart(_: object, function: Callable[..., Answer], *arguments: bytes) -> Answer:
@@ -265,9 +299,7 @@ def _only_copied(spec: HostSpec) -> frozenset[str]:
     files = spec.host.files.values()
     sources = {entry.source for entry in files}
     trees = tuple(f"{entry.tree}/" for entry in files if entry.tree is not None)
-    read = spec.documents.union(
-        render.used_templates(spec), (ref.age for _, ref in spec.secrets if isinstance(ref, Age))
-    )
+    read = spec.documents.union(used_templates(spec), (ref.age for _, ref in spec.secrets if isinstance(ref, Age)))
     return frozenset(path for path in spec.sources if path in sources or path.startswith(trees)) - read
 
 

@@ -178,9 +178,10 @@ def _in_templates(spec: HostSpec, facts: Facts) -> Iterator[Mistake]:
     prosody = spec.host.prosody
     if not any(file.template for file in spec.host.files.values()) and not (prosody and prosody.template):
         return
-    from reconcilers import render
+    from reconcilers.given import used_templates
     from reconcilers.ports import placeholder_ports
+    from reconcilers.render import check_template
 
     ports = placeholder_ports(spec)
-    for name in render.used_templates(spec):
-        yield from render.check_template(spec, name, fqdn=facts.fqdn or spec.name, ports=ports)
+    for name in used_templates(spec):
+        yield from check_template(spec, name, fqdn=facts.fqdn or spec.name, ports=ports)

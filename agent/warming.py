@@ -34,10 +34,16 @@ _PARTS: Mapping[str, str] = {
 
 def warm(host: Host | None = None) -> None:
     """Build what reading such a host needs; None: what reading any host does."""
+    warm_templates()
     _build("")
     for part in _said(host) if host is not None else ():
         if part in _PARTS:
             _build(_PARTS[part])
+
+
+def warm_templates() -> None:
+    """Import what renders templates, and what tells their mistakes."""
+    import reconcilers.render  # noqa: F401
 
 
 def _said(host: Host) -> Iterator[str]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
 from msgspec.structs import replace
@@ -86,5 +86,5 @@ def _program() -> Iterator[str]:
         for directory, below, files in os.walk(storey):
             below[:] = [name for name in below if name != "__pycache__"]
             yield from (os.path.join(directory, name) for name in files)
-    modules = (sys.modules.get(name) for name in _LIBRARIES)
-    yield from {os.path.dirname(os.path.dirname(m.__file__)) for m in modules if m is not None and m.__file__}
+    found = (find_spec(name) for name in _LIBRARIES)  # of which a child of this process may have imported some
+    yield from {os.path.dirname(os.path.dirname(spec.origin)) for spec in found if spec is not None and spec.origin}

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
-from reconcilers.lint import lint
 from schemas.documents import Tree
 from schemas.errors import Mistake
 from schemas.glimpse import Glimpse
@@ -14,6 +13,8 @@ from schemas.glimpse import Glimpse
 
 def lint_templates(seen: Glimpse, tree: Tree) -> Iterator[Mistake]:
     """The templates that the document names. What cannot be read of it may give them any name that stands there."""
+    from reconcilers.lint import lint
+
     unread = seen.unread or ""
     words = frozenset(re.findall(r"\w+", unread))
     for path, names in seen.templates.items():

@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from reconcilers import secrets
 from reconcilers.contract import Reader, Site
+from reconcilers.given import PLACEHOLDER, variables
 from reconcilers.mainfile import MainFile, Revealed, render_main, render_template
 from reconcilers.ports import DEFAULTS, chosen_ports, known_ports, placeholder_ports, wanted_names
 from reconcilers.profiles import supplied_options
-from reconcilers.render import PLACEHOLDER, variables
 from reconcilers.shown import known_certificates
 from schemas.desired import HostSpec, SecretRef
 from schemas.desired.values import find_secrets

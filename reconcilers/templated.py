@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from reconcilers import secrets
 from reconcilers.contract import Reader, Site
-from reconcilers.render import filled, variables
+from reconcilers.given import filled, variables
 from reconcilers.shown import shown_certificates
 from schemas.desired import File, HostSpec, SecretRef
 from schemas.desired.values import find_secrets

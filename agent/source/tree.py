@@ -31,12 +31,13 @@ class Tree(Mapping[str, Blob]):
 
     def __init__(self, entries: Mapping[str, Entry], read: Callable[[str], bytes]) -> None:
         self._entries = entries
-        self._read = read
+        self.read = read
+        """What gives the bytes of a file by its entry's key."""
 
     def __getitem__(self, path: str) -> Blob:
         """Raises KeyError when there is none, Temporary when it is there and cannot be read."""
         entry = self._entries[path]
-        return Blob(data=self._read(entry.key), executable=entry.executable, link=entry.link)
+        return Blob(data=self.read(entry.key), executable=entry.executable, link=entry.link)
 
     def entry(self, path: str) -> Entry:
         """What finds a file's bytes; in two commits of one repository the same when the file is. Raises KeyError."""

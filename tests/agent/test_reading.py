@@ -11,7 +11,7 @@ from pyrage import encrypt
 from pyrage.x25519 import Identity
 
 from agent import bounded
-from agent.reading import Reader, Renderer
+from agent.reading import Reader, Renderer, beforehand
 from agent.source import Source
 from schemas.desired import HostSpec
 from schemas.errors import SpecError
@@ -51,11 +51,15 @@ class Commits:
         """What the reader makes of a commit. Raises SpecError."""
         self.repository.commit(files)
         self.repository.push()
-        return self._reader.read(self._source.tree(self._source.fetch()))
+        return self.read(self._reader)
 
     def anew(self) -> HostSpec:
         """What a reader makes of it that has seen none before."""
-        return new_reader().read(self._source.tree(self._source.fetch()))
+        return self.read(new_reader())
+
+    def read(self, reader: Reader) -> HostSpec:
+        """What this reader makes of the last commit."""
+        return reader.read(self._source.tree(self._source.fetch()))
 
 
 def new_reader() -> Reader:
@@ -105,6 +109,49 @@ def test_a_commit_says_what_it_says_to_a_new_reader(
     again = commits.push(files)
     assert len(forks) == loads
     assert again == commits.anew()
+
+
+def test_a_worker_that_was_there_beforehand_reads_the_same(commits: Commits, forks: list[int]) -> None:
+    """It was forked before there was a tree, and borrows the files. It reads one commit, and then others do."""
+    with beforehand() as workers:
+        commits.repository.commit({"templates/page.j2": "another {{ size }} page\n"})
+        commits.repository.push()
+        reader, renderer = new_reader(), Renderer(workers.renderer)
+        reader.beforehand = workers.reader
+        forks.clear()
+        spec = commits.read(reader)
+        assert renderer.render("a.j2", b"{{ a }}", {"a": 1}) == b"1"
+        assert forks == []
+        assert spec == commits.anew()
+        assert commits.push({"templates/page.j2": "one {{ size }} page\n"}) == commits.anew() == commits.read(reader)
+        renderer.close()
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param({"templates/page.j2": "a {{ width }} page {{ height }}\n"}, id="in a template"),
+        pytest.param({"hosts/a.test.yaml": HOST + "colour: red\n"}, id="in the document"),
+        pytest.param(
+            {"hosts/a.test.yaml": HOST + "colour: red\n", "templates/page.j2": "a {{ width }} page\n"}, id="in both"
+        ),
+        pytest.param({"templates/page.j2": "{% for a in range(10**9) %}{% endfor %}\n"}, id="one that never ends"),
+        pytest.param({"files/tree/leaf": None, "files/tree/branch/leaf": "leaf\n", "files/copied": None}, id="a gap"),
+    ],
+)
+def test_a_worker_that_was_there_beforehand_tells_the_same_mistakes(
+    commits: Commits, files: dict[str, str | bytes | None]
+) -> None:
+    """All of them, at the same places, within the same limits."""
+    commits.repository.commit(files)
+    commits.repository.push()
+    with pytest.raises(SpecError) as told:
+        commits.anew()
+    with beforehand() as workers, pytest.raises(SpecError) as again:
+        reader = new_reader()
+        reader.beforehand = workers.reader
+        commits.read(reader)
+    assert again.value.mistakes == told.value.mistakes
 
 
 def test_a_copied_file_becomes_executable(commits: Commits) -> None:
