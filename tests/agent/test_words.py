@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from agent import verbs
 from agent.words import read_plain
 
-WORDS = ("plan", "reconcile", "status", "drift", "history", "version", "--config", "a.yaml", "", "-", "--", "-o",
+WORDS = ("run", "plan", "reconcile", "status", "drift", "history", "version", "--config", "a.yaml", "", "-", "--", "-o",
          "json", "text", "xml", "--output", "--full", "--detailed-exitcode", "--help", "-ojson",
          "--config=a.yaml")  # fmt: skip
 
@@ -28,7 +28,9 @@ def test_what_is_read_plainly_is_what_argparse_reads(words: list[str]) -> None:
     pytest.fail(f"argparse refuses {words}")
 
 
-@pytest.mark.parametrize("words", ["plan", "--config a.yaml plan -o json --detailed-exitcode", "reconcile --full"])
+@pytest.mark.parametrize(
+    "words", ["plan", "--config a.yaml plan -o json --detailed-exitcode", "reconcile --full", "run --config a.yaml"]
+)
 def test_the_usual_lines_are_plain(words: str) -> None:
     """Otherwise nothing would be gained."""
     assert read_plain(words.split()) is not None
