@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime
-import random
 import secrets
 import socket
 from collections.abc import Collection
+from itertools import chain
 
 from schemas.errors import ActionFailed
 
@@ -24,7 +24,8 @@ def draw_secret() -> bytes:
 
 def draw_port(taken: Collection[int]) -> int:
     """A port that nobody listens on now, on either loopback address, and that is not in `taken`."""
-    for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
+    first = secrets.randbelow(len(_PORTS))
+    for port in chain(_PORTS[first:], _PORTS[:first]):
         if port not in taken and _is_free(port):
             return port
     raise ActionFailed(f"ports: none from {_PORTS[0]} to {_PORTS[-1]} is free; end what listens there")
