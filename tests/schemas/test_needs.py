@@ -81,6 +81,9 @@ def test_each_row_of_the_table_is_told(document: str) -> None:
     "document",
     [
         "files: {/etc/motd: {content: x}, /srv/a/b: {content: x}, /var/www: {directory: true}}",
+        "files: {/etc/prosody/x: {content: x}, /var/lib/prosody/x: {content: x, mode: '0777'}}",
+        "files: {/usr/local/share/prosody/x: {content: x}, /usr/local/lib/prosody: {directory: true}}",
+        "packages: {luarocks: {x: {version: '1', server: 'https://rocks.example/'}}}",
         "apt_sources: {p: {uris: https://packages.prosody.im/debian}}\npackages: {apt: [nginx]}",
         "services: {nginx: {}, prosody: {environment: {LANG: C.UTF-8}}}",
         "jobs: {a: {schedule: daily, run: [/bin/true]}}",
@@ -104,6 +107,12 @@ def test_software_of_elsewhere_is_told() -> None:
         "needs allow: {sources: [https://n.example]}",
         "needs allow: {sources: [https://m.example]}",
     ]
+
+
+def test_plugins_of_elsewhere_need_nothing() -> None:
+    """They are Prosody's own, and pinned."""
+    plugin = f"{{archive: 'https://m.example/a', sha256: {'ab' * 32}}}"
+    assert told(f"profile: debian\nprosody: {{plugins: {{a: {plugin}}}}}\n", prosody="") == []
 
 
 def test_a_secret_among_options_is_told_at_its_place() -> None:
