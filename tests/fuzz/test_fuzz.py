@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 
 def test_nothing_is_found_in_a_few_seconds() -> None:
     """Another beginning each time; a find is told with its seed."""
-    ran = subprocess.run([sys.executable, HERE, "--minutes", "0.2"], capture_output=True, text=True)
+    ran = subprocess.run([sys.executable, HERE, "--minutes", "0.1"], capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 

@@ -140,7 +140,7 @@ def written(value: object) -> str:
     return str(value)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(options=st.dictionaries(st.sampled_from(["x_one", "x_two", "x_three"]), VALUES), content=TEXTS)
 def test_whatever_is_said_is_said_again(options: dict[str, object], content: str) -> None:
     """Any texts, numbers, lists and maps; names in brackets, and what only looks like one."""

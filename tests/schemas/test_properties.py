@@ -20,7 +20,7 @@ from schemas.nodes import Node, plain_data
 from schemas.shape import HOST
 from schemas.written import plain
 
-quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 # What a person might type unquoted: the marks that readers disagree on, in every mixture.
 words = st.text(alphabet="0123456789._-+:eExXobtTzZ~=<yYnNoOfF aT", min_size=1, max_size=12)
