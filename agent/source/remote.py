@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -154,12 +155,18 @@ _ADVICE: tuple[tuple[str, type[AgentError], str], ...] = (
 )
 
 
+_FULL = re.compile("No space left on device|Disk quota exceeded|File too large|Read-only file system")
+"""The words of this host's own disk. What stands before them names a file that libgit2 draws anew at each try."""
+
+
 def explain(address: Address, error: BaseException, *, secrets: tuple[Secret | None, ...]) -> AgentError:
     """An error of ours for one of libgit2's. What it says is kept but for secrets, which it might quote."""
     if isinstance(error, _Refused):
         words = "authentication failed"
     else:
         words = redact(str(error.args[0]) if error.args else str(error), secrets)
+    if (full := _FULL.search(words)) is not None:
+        return Temporary(f"{address}: cannot be fetched ({full[0]} for the mirror); make room on this host")
     for fragment, kind, advice in _ADVICE:
         if fragment in words.lower():
             return kind(f"{address}: {advice} ({words})")

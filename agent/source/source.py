@@ -122,6 +122,8 @@ class Source:
                 raise Temporary(
                     f"{path}: is a shallow clone, whose history cannot be followed; run git fetch --unshallow there"
                 )
+            if "remote.origin.promisor" in repository.config:  # libgit2 fetches nothing that is missing
+                raise Temporary(f"{path}: is a partial clone, which lacks files; make a full clone of it")
         except GIT_TROUBLE as error:
             why = str(error.args[0]) if error.args else str(error)
             raise Temporary(

@@ -6,10 +6,11 @@ In the drawings of history, time runs to the right and * is the branch's tip.
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,18 @@ def repository(git_repo: MakeRepository) -> GitRepository:
 def source(repository: GitRepository, home: Path) -> Source:
     """The agent's view of it."""
     return Source(repository=str(repository.bare), branch="main", state_dir=home / "state")
+
+
+@pytest.fixture
+def refuse_writes(repository: GitRepository, source: Source) -> Iterator[None]:
+    """No file can grow over 64 KiB, as on a disk that is full; what is new in the repository is larger."""
+    source.open()
+    repository.commit({"files/large": os.urandom(2**18)})
+    repository.push()
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, former[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, former)
 
 
 class TestFetch:
@@ -209,6 +222,26 @@ class TestTrouble:
         subprocess.run(["git", "clone", "-q", "--depth=1", f"file://{repository.bare}", home / "shallow"], check=True)
         with pytest.raises(Temporary, match="--unshallow"):
             Source(repository=str(home / "shallow"), branch="main", state_dir=home / "s").fetch()
+
+    def test_a_partial_clone_is_refused(self, repository: GitRepository, home: Path) -> None:
+        """It lacks files, each look another one, and nobody but git itself could fetch them."""
+        git(repository.bare, "config", "uploadpack.allowFilter", "true")
+        partial = home / "partial"
+        argv = ["git", "clone", "-q", "--bare", "--filter=blob:none", f"file://{repository.bare}", str(partial)]
+        subprocess.run(argv, check=True)
+        with pytest.raises(Temporary, match=r"partial clone.*make a full clone"):
+            Source(repository=str(partial), branch="main", state_dir=home / "s").fetch()
+
+    def test_a_full_disk_here_is_no_fault_of_the_repository(
+        self, repository: GitRepository, source: Source, refuse_writes: None
+    ) -> None:
+        """It is said in the same words at each poll, so that it is told once."""
+        said = []
+        for _ in range(2):
+            with pytest.raises(Temporary, match="make room on this host") as refused:
+                source.fetch()
+            said.append(str(refused.value))
+        assert said[0] == said[1]
 
     def test_a_broken_repository_breaks_nothing_here(self, repository: GitRepository, source: Source) -> None:
         """An object cut short or missing there: Temporary, and the mirror stays as it was."""
