@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from schemas.errors import Mark
 from schemas.events import parse
-from schemas.findings import Findings, nearest
+from schemas.findings import Enough, Findings, nearest
 from schemas.graph import linearize
 from schemas.nodes import List, Map, Node, Scalar, describe
 from schemas.notation import quoted
@@ -58,8 +58,14 @@ class Library:
             findings.break_off(Mark(file), "the file is a symbolic link; put the file itself here")
             return None
         written = parse(file, blob.data, findings)
-        full = spell_out(written, HOST) if written is not None else None
-        if written is None or not isinstance(full, Map):
+        if written is None:
+            return None
+        try:
+            full = spell_out(written, HOST, findings)
+        except Enough:
+            findings.lose_the_rest()
+            return None
+        if not isinstance(full, Map):
             return None
         escapes = b"\\" in blob.data  # "\x3c" is a < too
         return Document(written=written, full=full, has_names=escapes or b"<" in blob.data)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, TypeGuard, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -15,7 +14,7 @@ from schemas.errors import Mark
 from schemas.findings import Findings, nearest
 from schemas.nodes import Entry, Key, List, Map, Node, Scalar, Way, describe
 from schemas.notation import quoted, shortened
-from schemas.shape import BESIDE, ELSEWHERE, MARKED, VALUE, Shape, is_marked
+from schemas.shape import BESIDE, ELSEWHERE, KEY_LIKE, MARKED, VALUE, Shape, is_marked, meant_word
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -26,10 +25,6 @@ _MODELS: Mapping[str, type[HostFile] | type[Generated] | type[Age] | type[Lua] |
     "lua": Lua,
     "read": Read,
 }
-_KEY_LIKE = 0.7
-"""How near an unknown key must be to one of ours before it is told as that."""
-_OPTION_LIKE = 0.85
-"""How near a word must be to one of ours before it counts as misspelled and no longer as an option."""
 
 
 class Modeller:
@@ -87,18 +82,18 @@ class Modeller:
                 self._findings.add(entry.mark, f"expected an option's name, found the number {key}")
             elif key in words:
                 ours[key] = value
-            elif self._is_option(key, entry, words):
+            elif self._is_option(key, entry, shape):
                 options[key] = value
         ours["options"] = options
         return ours
 
-    def _is_option(self, key: str, entry: Entry, words: frozenset[str]) -> bool:
+    def _is_option(self, key: str, entry: Entry, shape: Shape) -> bool:
         if key in ELSEWHERE:
-            known = f"words of ours that do: {', '.join(sorted(words))}"
+            known = f"words of ours that do: {', '.join(sorted(shape.words))}"
             where = "write it beside prosody" if key in BESIDE else known
             self._findings.add(entry.mark, f"{key} does not belong here; {where}")
             return False
-        close = _misspelled(key, words)
+        close = meant_word(key, shape)
         if close:
             self._findings.add(entry.mark, f"unknown key; write {close}")
         return not close
@@ -155,7 +150,7 @@ class Modeller:
         elif kind == "ours":
             self._findings.add(mark, _as_written(str(complaint["ctx"]["text"]), node))
         elif kind == "extra_forbidden":
-            close = nearest(key, shape.words, cutoff=_KEY_LIKE)
+            close = meant_word(key, shape)
             if not close and shape.of == "Host" and _is_prosodys(key):
                 self._findings.add(mark, f"{key} does not belong here; write it below prosody")
                 return
@@ -165,7 +160,7 @@ class Modeller:
             missing = str(loc[-1])
             own = shape if node is root else shape.below(key)
             strange = [str(word) for word in node.entries if word not in own.words] if isinstance(node, Map) else []
-            if any(nearest(word, (missing,), cutoff=_KEY_LIKE) for word in strange):
+            if any(nearest(word, (missing,), cutoff=KEY_LIKE) for word in strange):
                 return  # it stands there, misspelled, and that is told
             hint = "; write profile: local" if missing == "profile" else ""
             self._findings.miss_in_map(node.mark, f"{missing} is missing{hint}")
@@ -194,12 +189,6 @@ def _locate(loc: tuple[Key, ...], root: Node, shape: Shape) -> tuple[Mark, Node,
     if loc and last == str(loc[-1]) and around.model is not None and last not in around.words:
         mark = key_mark
     return mark, node, around, last
-
-
-@lru_cache(maxsize=1024)
-def _misspelled(key: str, words: frozenset[str]) -> str:
-    """The word of ours that this was meant to be. Cached: many hosts have the same few options."""
-    return nearest(key, words, cutoff=_OPTION_LIKE)
 
 
 def _is_prosodys(key: str) -> bool:

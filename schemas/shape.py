@@ -6,13 +6,14 @@ What a place *allows* is said by its model in `desired/`; a shape says how two l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 
 from msgspec import Struct, field
 from pydantic import BaseModel
 
 from schemas.desired import Host, Prosody
 from schemas.desired.part import named
+from schemas.findings import nearest
 
 MARKED = ("host_file", "generated", "lua", "age", "read")
 """A map with one of these keys is one value: it replaces and is replaced whole."""
@@ -270,6 +271,25 @@ BESIDE = frozenset(Host.model_fields.keys() - Prosody.model_fields.keys() - {"ce
 """Words of the first level that none of Prosody's scopes has. `certificates` is an option, too: a directory."""
 ELSEWHERE = BESIDE | {"extends", "module"} | (Prosody.model_fields.keys() - {"options"}) | (set(MARKED) - {"lua"})
 """Words of ours are never the name of a Prosody option; each is refused in a scope that is not its own."""
+
+
+KEY_LIKE = 0.7
+"""How near an unknown key must be to one of ours before it is told as that."""
+_OPTION_LIKE = 0.85
+"""How near a word must be to one of ours before it counts as misspelled and no longer as an option."""
+
+
+def meant_word(key: str, shape: Shape) -> str:
+    """The word of this place that a key was meant to be, when it is none; empty when it is like none."""
+    if shape.scope:
+        return "" if key in ELSEWHERE else _misspelled(key, shape.words)
+    return nearest(key, shape.words, cutoff=KEY_LIKE)
+
+
+@lru_cache(maxsize=1024)
+def _misspelled(key: str, words: frozenset[str]) -> str:
+    """The word of ours that this was meant to be. Cached: many hosts have the same few options."""
+    return nearest(key, words, cutoff=_OPTION_LIKE)
 
 
 def is_marked(entries: Mapping[str | int, object]) -> bool:
