@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from reconcilers.given import variables
 from reconcilers.ports import placeholder_ports
-from reconcilers.render import check_template, render, variables
+from reconcilers.render import check_template, render
 from schemas.desired import HostSpec
 from schemas.load import Blob, Facts, load
 
