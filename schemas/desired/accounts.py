@@ -8,8 +8,8 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from schemas.desired.forms import Jid, Line, Role
-from schemas.desired.texts import found, refuse
-from schemas.desired.things import Secret, Thing
+from schemas.desired.texts import refuse
+from schemas.desired.things import Secret, Thing, hidden
 from schemas.desired.values import Model, SecretRef, is_secret
 
 
@@ -29,7 +29,7 @@ def check_scram(value: object) -> object:
         return value
     if isinstance(value, dict):
         return Scram.model_validate(value)
-    raise refuse(f"expected a secret or a map, found {found(value)}; write {{age: secrets/NAME.age}}")
+    raise refuse(f"expected a secret or a map, found {hidden(value)}; write {{age: secrets/NAME.age}}")
 
 
 ScramValue: TypeAlias = Annotated[Scram | SecretRef, BeforeValidator(check_scram)]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
-from schemas.desired.forms import Address, Contact, Line, Notice, Server
+from schemas.desired.forms import Contact, Directory, Line, Notice, Server
 from schemas.desired.texts import Flag, HostName, HostPath, RepositoryPath, Text
 from schemas.desired.things import Place, Secret, Thing, check_some
 from schemas.desired.values import Model
@@ -24,7 +24,7 @@ class Issuer(Model):
     """A CA that speaks RFC 8555. A bare text is its name; naming one accepts its terms."""
 
     name: Literal["letsencrypt", "letsencrypt-staging"] | None = Field(default=None, description="one that is known")
-    directory: Address | None = Field(default=None, description="of any other: the address of its directory")
+    directory: Directory | None = Field(default=None, description="of any other: the address of its directory")
     ca: RepositoryPath | None = Field(default=None, description="what its own certificate is checked against")
     eab: Eab | None = Field(default=None, description="the account that it gave out")
 

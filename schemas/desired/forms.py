@@ -84,8 +84,16 @@ def check_address(value: object) -> str:
     text = check_line(value)
     if not re.fullmatch(r"(https?|ssh|git)://[^\s/]+(/\S*)?", text):
         raise refuse(f"expected an address, found {found(text)}; write it in full: https://example.org/file")
-    if re.match(r"[a-z]+://[^/]*:[^/]*@", text):
+    if re.match(r"(https?://|[a-z]+://[^/]*:)[^/]*@", text):  # a forge takes a token for a name
         raise refuse("expected an address without a password, found one with it; a secret is never part of a text")
+    return text
+
+
+def check_directory(value: object) -> str:
+    """The address of a CA's directory: HTTPS alone (RFC 8555, 6.1)."""
+    text = check_address(value)
+    if not text.startswith("https://"):
+        raise refuse(f"expected an address that begins with https://, found {found(text)}; a CA is asked by no other")
     return text
 
 
@@ -163,6 +171,7 @@ Line: TypeAlias = Annotated[str, BeforeValidator(check_line)]
 Version: TypeAlias = Annotated[str, BeforeValidator(check_version)]
 VersionRange: TypeAlias = Annotated[str, BeforeValidator(check_range)]
 Address: TypeAlias = Annotated[str, BeforeValidator(check_address)]
+Directory: TypeAlias = Annotated[str, BeforeValidator(check_directory)]
 Cron: TypeAlias = Annotated[str, BeforeValidator(check_cron)]
 Schedule: TypeAlias = Annotated[str, BeforeValidator(check_schedule)]
 Jid: TypeAlias = Annotated[str, BeforeValidator(check_jid)]

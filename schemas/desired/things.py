@@ -35,8 +35,14 @@ def check_secret(value: object) -> object:
     """A secret, which is a value of its own and never a text. What stands there may be one: it is not shown."""
     if is_secret(value):
         return value
-    shown = "a text" if isinstance(value, str) else found(value)
-    raise refuse(f"expected a secret, found {shown}; write {{age: secrets/NAME.age}}")
+    raise refuse(f"expected a secret, found {hidden(value)}; write {{age: secrets/NAME.age}}")
+
+
+def hidden(value: object) -> str:
+    """What was found where a secret is due, and may be one: a PIN is a number."""
+    if isinstance(value, str):
+        return "a text"
+    return "a number" if isinstance(value, int | float) and not isinstance(value, bool) else found(value)
 
 
 def check_some(value: object) -> object:
