@@ -24,22 +24,25 @@ def digest_with(said: str, sources: Mapping[str, Source]) -> str:
 
 
 def _sha256(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), sort_keys=True)
+    text = json.dumps(
+        value, default=_spelled, ensure_ascii=True, check_circular=False, separators=(",", ":"), sort_keys=True
+    )
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _spelled(value: object) -> object:
+    """What JSON does not know. Asked for each model when its turn comes: ten thousand are never spelled out at once."""
+    if isinstance(value, BaseModel):
+        said = value.__dict__
+        return {"": type(value).__name__} | {key: _canonical(said[key]) for key in value.model_fields_set}
+    assert isinstance(value, Policy), "the language has nothing else"
+    return value.value
 
 
 def _canonical(value: object) -> object:
     """For JSON, which would take the keys 1 and "1" for one, and a model for a map. A list keeps its order."""
-    if type(value) in _PLAIN:
-        return value
     if isinstance(value, dict):
         return {f"{type(key).__name__}:{key}": _canonical(item) for key, item in value.items()}
-    if isinstance(value, BaseModel):
-        said = value.__dict__
-        return {"": type(value).__name__} | {key: _canonical(said[key]) for key in value.model_fields_set}
     if isinstance(value, tuple):
         return [_canonical(item) for item in value]
-    return value.value if isinstance(value, Policy) else value
-
-
-_PLAIN = frozenset({str, int, float, bool, type(None)})
+    return value

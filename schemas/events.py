@@ -8,7 +8,8 @@ once, and the tree is built as far as it goes, so that one mistake does not hide
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from sys import intern
 from typing import Any, TypeAlias
 
 import yaml
@@ -97,11 +98,19 @@ class _Builder:
     def run(self) -> None:
         """Read to the end, or to what cannot be read."""
         parser = CParser(self._text)
+        takes: dict[type[Event], Callable[[Event], bool]] = {  # false: there is no use in reading on
+            yaml.ScalarEvent: self._scalar,
+            yaml.MappingStartEvent: self._begin,
+            yaml.SequenceStartEvent: self._begin,
+            yaml.MappingEndEvent: self._end,
+            yaml.SequenceEndEvent: self._end,
+            yaml.AliasEvent: self._alias,
+            yaml.DocumentStartEvent: self._document,
+        }
         try:
             for event in iter(parser.get_event, None):
-                if type(event) is yaml.ScalarEvent:
-                    self._scalar(event)
-                elif not self._take(event):
+                take = takes.get(type(event))
+                if take is not None and not take(event):
                     break
                 if self._values > MOST_VALUES:
                     text = f"the file has over {MOST_VALUES} values; split it by extends"
@@ -121,19 +130,6 @@ class _Builder:
             self._place(node)
         self._refuse_tabs()
 
-    def _take(self, event: Event) -> bool:
-        """One event that is no scalar; false when there is no use in reading on."""
-        kind = type(event)
-        if kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
-            return self._begin(event)
-        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-            self._place(self._open.pop().close())
-        elif kind is yaml.AliasEvent:
-            self._alias(event)
-        elif kind is yaml.DocumentStartEvent:
-            return self._document(event)
-        return True
-
     def _begin(self, event: Event) -> bool:
         mark = self._mark(event)
         if event.anchor is not None or event.tag is not None:
@@ -144,7 +140,11 @@ class _Builder:
         self._open.append(_Open(mark, is_map=type(event) is yaml.MappingStartEvent))
         return True
 
-    def _alias(self, event: Event) -> None:
+    def _end(self, _: Event) -> bool:
+        self._place(self._open.pop().close())
+        return True
+
+    def _alias(self, event: Event) -> bool:
         mark, name = self._mark(event), shortened(event.anchor)
         if event.anchor in self._anchors:
             text = f"the alias *{name} may not stand here; write the value, or share it by extends"
@@ -152,6 +152,7 @@ class _Builder:
         else:
             self._findings.refuse(mark, f'to YAML *{name} is an alias, and none may stand here; quote it: "*{name}"')
         self._place(Scalar(mark, "", ""))
+        return True
 
     def _document(self, event: Event) -> bool:
         self._documents += 1
@@ -172,7 +173,7 @@ class _Builder:
             tag = shortened(event.tag.replace("tag:yaml.org,2002:", "!!"))
             self._findings.refuse(mark, f"the tag {tag} may not stand here; take it out, and quote what is text")
 
-    def _scalar(self, event: Event) -> None:
+    def _scalar(self, event: Event) -> bool:
         mark = self._last = self._mark(event)
         if event.anchor is not None or event.tag is not None:
             self._refuse_marks(event, mark)
@@ -189,9 +190,10 @@ class _Builder:
         around = self._open[-1] if self._open else None
         if around and around.is_map and around.key is None and type(value) is str and value not in around.entries:
             self._values += 1
-            around.key = value, mark  # nearly every key; the others are looked at as the nodes that they are
+            around.key = intern(value), mark  # nearly every key; the others are looked at as the nodes that they are
         else:
             self._place(Scalar(mark, value, written))
+        return True
 
     def _expects_key(self) -> bool:
         return bool(self._open) and self._open[-1].is_map and self._open[-1].key is None

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import TypeVar
 
 from schemas.nodes import Key, List, Map, Node, Scalar
-from schemas.shape import Shape, is_marked
+from schemas.shape import MAP, Shape, is_marked
 
 N = TypeVar("N", Map, Node)
 
@@ -14,13 +14,15 @@ _EDITS = frozenset({"add", "remove"})
 
 
 def stays(node: Node, shape: Shape) -> bool:
-    """Whether a layer over nothing is the outcome: it forgets nothing, edits nothing, and is not of two kinds."""
+    """Whether a layer over nothing is the outcome: it forgets, edits, extends and names nothing, and is of one kind."""
     if not isinstance(node, Map):
         return not is_null(node)
     entries, free = node.entries, is_free(shape)
     if free and is_marked(entries):
         return True
-    if shape.scope or shape.things is not None or (free and entries.keys() <= _EDITS):
+    if shape.scope or ("extends" in entries and "extends" in shape.keys) or (free and entries.keys() <= _EDITS):
+        return False
+    if shape.things is not None and shape is not MAP and (shape.names or any(map(is_body, entries))):
         return False
     if shape.kinds and len(entries.keys() & shape.kinds) > 1:
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -18,7 +18,7 @@ from schemas.shape import BESIDE, ELSEWHERE, KEY_LIKE, MARKED, VALUE, Shape, is_
 
 M = TypeVar("M", bound=BaseModel)
 
-_MODELS: Mapping[str, type[HostFile] | type[Generated] | type[Age] | type[Lua] | type[Read]] = {
+_MODELS: Mapping[str, Callable[..., HostFile | Generated | Age | Lua | Read]] = {
     "host_file": HostFile,
     "generated": Generated,
     "age": Age,
@@ -49,15 +49,14 @@ class Modeller:
     # --- nodes → what the models take
 
     def _data(self, node: Node, shape: Shape, way: Way) -> object:
-        match node:
-            case Map(entries=entries) if shape.scope:
-                return self._scope(entries, shape, way)
-            case Map(entries=entries) if shape.of or shape.things is not None:
-                return {key: self._entry(key, entry, shape, way) for key, entry in entries.items()}
-            case List(items=items) if shape.items is not None:
-                return tuple(self._shaped(item, shape.items, (*way, index)) for index, item in enumerate(items))
-            case _:
-                return self._value(node, way)
+        if isinstance(node, Map):
+            if shape.scope:
+                return self._scope(node.entries, shape, way)
+            if shape.of or shape.things is not None:
+                return {key: self._entry(key, entry, shape, way) for key, entry in node.entries.items()}
+        elif isinstance(node, List) and shape.items is not None:
+            return tuple(self._shaped(item, shape.items, (*way, index)) for index, item in enumerate(node.items))
+        return self._value(node, way)
 
     def _entry(self, key: Key, entry: Entry, shape: Shape, way: Way) -> object:
         below, value = (*way, key), entry.value
@@ -120,7 +119,7 @@ class Modeller:
         return self._value(item, way)
 
     def _marked(self, node: Map, way: Way) -> object:
-        kind = next(word for word in MARKED if word in node.entries)
+        kind = next(filter(node.entries.__contains__, MARKED))
         entry = node.entries[kind]
         self.marks[(*way, kind)] = entry.value.mark
         if len(node.entries) > 1:
@@ -130,12 +129,12 @@ class Modeller:
             self._findings.refuse(entry.mark, "stands in vars alone; give it a name there, and write <NAME> here")
             return Generated(generated="unknown")
         try:
-            found = _MODELS[kind].model_validate({kind: self._value(entry.value, ())})
+            found = _MODELS[kind](**{kind: self._value(entry.value, ())})
         except ValidationError as error:
             for complaint in error.errors(include_url=False, include_input=False):
                 self._findings.refuse(entry.value.mark, str(complaint.get("ctx", {}).get("text", complaint["msg"])))
             return Read.model_construct(read="/unknown") if kind == "read" else Generated(generated="unknown")
-        if isinstance(found, Age):
+        if type(found) is Age:
             self.sealed.append((found.age, entry.value.mark))
         return found
 

@@ -50,10 +50,12 @@ def _entries(entries: Mapping[Key, Entry], shape: Shape, names: Names, findings:
                 entry.mark, f"{known} stands here twice, first in line {replaced[new].mark.line}; take one out"
             )
             continue
-        if (shape.names and shape.things is not None) or (lua and key == "lua"):
+        value = entry.value
+        is_plain = type(value) is Scalar and "<" not in value.written  # as is most of a document
+        if is_plain or (shape.names and shape.things is not None) or (lua and key == "lua"):
             replaced[new] = entry
         else:
-            replaced[new] = Entry(entry.mark, replace(entry.value, shape.below(key), names, findings))
+            replaced[new] = Entry(entry.mark, replace(value, shape.below(key), names, findings))
     return replaced
 
 
