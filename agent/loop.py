@@ -36,6 +36,7 @@ from agent.source import Source
 from agent.state import Anchor, State
 from agent.watch import Reason, SignalReceived, Watch
 from reconcilers.profiles import local
+from schemas.errors import SettingsError
 
 JITTER = 0.1
 """A share of the interval, so that a fleet does not ask its forge in step."""
@@ -165,9 +166,9 @@ def _engine(
         watch = Watch(ours=lambda path: host.ours(PurePosixPath(path)))
         stack.callback(watch.close)
         renderer = Renderer(workers.renderer if workers else None)
-        if state.lost:
-            aside = f"what is left of it is {state.aside}" if state.aside else "its key is gone"
-            events.tell("state.lost", level="error", object=str(settings.state_dir), reason=aside)
+        anchor = Anchor(config.parent / "accepted")
+        if reason := _loss(state, anchor):
+            events.tell("state.lost", level="error", object=str(settings.state_dir), reason=reason)
         pairs = Pairs(state, renderer.apart)
         house = House(
             host=host,
@@ -193,12 +194,21 @@ def _engine(
             between=between,
             beforehand=workers.reader if workers else None,
         )
-        anchor = Anchor(config.parent / "accepted")
         passes = Passes(house, source, anchor, reader.read)
         logs = Logs(place.logs, place.fence())
         engine = Engine(settings, house, source, anchor, passes, kept, logs, pairs, prosody_user=place.user)
         yield engine, watch, reader
         witness.leave(settings, config, source, passes, host)
+
+
+def _loss(state: State, anchor: Anchor) -> str:
+    """How what was remembered got lost; empty when nothing was, or nothing was remembered yet."""
+    if state.lost:
+        return f"what is left of it is {state.aside}" if state.aside else "its key is gone"
+    with contextlib.suppress(SettingsError):  # one that cannot be read is told by the pass that needs it
+        if state.fresh and anchor.read() is not None:
+            return f"there is none, and {anchor.path} remembers an accepted commit"
+    return ""
 
 
 def _installed(house: House) -> str | None:

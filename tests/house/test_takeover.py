@@ -72,6 +72,7 @@ def test_without_state_equal_things_are_taken_over_and_others_are_kept(living: P
     assert len(living.prosodies()) == 1
     assert (living.port(), is_open(port)) == (port, True), "clients know this number"
     assert living.reconcile()["result"] == "in_sync"
+    assert len(living.told("state.lost")) == 1
 
 
 def test_without_state_a_rewritten_history_is_still_refused(living: Place) -> None:
