@@ -80,7 +80,7 @@ class Worker:
     """One forked child. `context` (say, a git tree) is inherited by the fork and handed to every function first.
 
     `between` is called now and then while an answer is waited for, and may raise to end the waiting. `prepare` is what
-    the child does of itself before it is called, while its parent does something else; no limit counts that.
+    the child does of itself before it is called, while its parent does something else: limits count from its end.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Worker:
         prepare: Callable[[], None] | None = None,
     ) -> None:
         self._seconds, self._megabytes, self._left = seconds, megabytes, seconds
-        self._between = between
+        self._between, self._is_ready = between, prepare is None
         parent = os.getpid()
         here, there = os.pipe(), os.pipe()
         try:
@@ -122,6 +122,9 @@ class Worker:
             raise TooDear(f"nothing more is done for this commit: it was ended over {self._seconds:.0f} s before")
         started = time.monotonic()
         try:
+            if not self._is_ready:
+                self._hear(started + self._seconds)
+                self._is_ready, started = True, time.monotonic()
             _send(self._calls, pickle.dumps((function, arguments), pickle.HIGHEST_PROTOCOL))
             said, value = self._hear(started + self._left)
             while said is _Said.ASKED:
@@ -208,6 +211,7 @@ def _serve(
         if prepare is not None:
             with contextlib.suppress(Exception):  # what could not be prepared fails when it is needed, and is told then
                 prepare()
+            _send(answers, pickle.dumps((_Said.DONE, None)))
         limit()
         _ends = calls, answers
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
@@ -29,12 +30,19 @@ def test_a_child_makes_ready_before_any_limit_counts() -> None:
     prepared = bytearray()
 
     def prepare() -> None:
+        time.sleep(1.5)
         prepared.extend(bytes(64 * 2**20))
 
-    with Worker(prepared, megabytes=32, prepare=prepare) as worker:
-        assert worker.call(len) == 64 * 2**20
+    with Worker(prepared, seconds=2.0, megabytes=32, prepare=prepare) as worker:
+        assert worker.call(sleep_and_measure) == 64 * 2**20
         with pytest.raises(TooDear, match="32 MB"):
             worker.call(prepare_more)
+
+
+def sleep_and_measure(prepared: bytearray) -> int:
+    """Slowly."""
+    time.sleep(1.0)
+    return len(prepared)
 
 
 def prepare_more(prepared: bytearray) -> None:
