@@ -185,8 +185,7 @@ class _Builder:
             try:
                 value = read_plain(written)
             except Disputed as error:
-                merges = written == "<<" and self._expects_key()
-                self._findings.refuse(mark, _MERGE_KEY if merges else str(error))
+                self._findings.refuse(mark, _of_key(written, error) if self._expects_key() else str(error))
         around = self._open[-1] if self._open else None
         if around and around.is_map and around.key is None and type(value) is str and value not in around.entries:
             self._values += 1
@@ -280,6 +279,14 @@ class _Builder:
         last = end.line if event.style in "|>" and end.column == 0 else end.line + 1
         if first <= last:
             self._texts.append(range(first, last + 1))
+
+
+def _of_key(written: str, error: Disputed) -> str:
+    """A key is never a boolean, so for `n` or `on` there is one thing to write."""
+    if written == "<<":
+        return _MERGE_KEY
+    text, _, instead = str(error).rpartition("; write ")
+    return f"{text}; write {quoted(written)}" if instead.endswith("for the text") else str(error)
 
 
 _IN_OUR_WORDS = {
