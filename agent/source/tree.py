@@ -60,7 +60,8 @@ class Tree(Mapping[str, Blob]):
 def directory_tree(path: Path) -> Tree:
     """A directory on disk as `prosodist validate DIR` reads it: uncommitted changes too, `.git` left out.
 
-    Sockets, pipes and devices are absent, as they would be in git. Raises SourceRefused when it is no directory.
+    Sockets, pipes, devices and what lies in a submodule are absent, as they would be in git. Raises SourceRefused when
+    it is no directory.
     """
     if not path.is_dir():
         raise SourceRefused(f"{path}: is no directory", remedy="name the directory that holds hosts/, or go there")
@@ -68,7 +69,8 @@ def directory_tree(path: Path) -> Tree:
     entries: dict[str, Entry] = {}
     for directory, subdirectories, names in os.walk(root):
         links = [name for name in subdirectories if os.path.islink(os.path.join(directory, name))]
-        subdirectories[:] = sorted(name for name in subdirectories if name != ".git" and name not in links)
+        ours = (name for name in subdirectories if not os.path.lexists(os.path.join(directory, name, ".git")))
+        subdirectories[:] = sorted(name for name in ours if name != ".git" and name not in links)
         for name in sorted((*names, *links)):
             place = os.path.join(directory, name)
             mode = os.lstat(place).st_mode

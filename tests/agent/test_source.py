@@ -368,12 +368,16 @@ class TestRead:
         """`validate DIR` sees what a push would bring, uncommitted changes too, and no .git."""
         pushed = source.tree(source.fetch())
         assert dict(directory_tree(repository.work)) == dict(pushed)
+        git(repository.work, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(repository.bare), "sub")
+        repository.commit({})
+        repository.push()
+        assert dict(directory_tree(repository.work)) == dict(source.tree(source.fetch())), "a submodule is not ours"
         (repository.work / "files/motd").write_text("Draft\n")
         os.mkfifo(repository.work / "pipe")
         (repository.work / "loop").symlink_to(".")
         tree = directory_tree(repository.work)
         assert tree["files/motd"].data == b"Draft\n"
         assert tree["loop"].link and tree["loop"].data == b"."
-        assert "pipe" not in tree and not any(path.startswith(".git") for path in tree)
+        assert "pipe" not in tree and not any(path.startswith(".git/") for path in tree)
         with pytest.raises(SourceRefused, match="is no directory"):
             directory_tree(repository.work / "files/motd")
