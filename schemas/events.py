@@ -286,7 +286,7 @@ def _of_key(written: str, error: Disputed) -> str:
     if written == "<<":
         return _MERGE_KEY
     text, _, instead = str(error).rpartition("; write ")
-    return f"{text}; write {quoted(written)}" if instead.endswith("for the text") else str(error)
+    return f"{text}; write {quoted(written)}" if ", or " in instead else str(error)
 
 
 _IN_OUR_WORDS = {
