@@ -16,6 +16,7 @@ from agent.lua import LuaJudge
 from agent.reading import Renderer
 from agent.users import PROSODY_USER
 from agent.validate import Reading
+from reconcilers import installation
 from reconcilers.candidate import render_trial
 from reconcilers.contract import Prosody, Reader, Site
 from reconcilers.parsed import Parsed, parse
@@ -30,20 +31,20 @@ _TOGETHER = 25
 
 def installed() -> str | None:
     """The version of the Prosody of this machine; None when there is none."""
-    prosody = local.find_prosody(_eyes(), local.CANDIDATES)
+    prosody = installation.find_prosody(_eyes(), installation.CANDIDATES)
     return prosody.version if prosody else None
 
 
 def modules(home: PurePosixPath) -> frozenset[str] | None:
     """The modules that it would find for an agent of this home."""
-    prosody = local.find_prosody(_eyes(), local.CANDIDATES)
-    return local.find_modules(_eyes(), prosody, home) if prosody else None
+    prosody = installation.find_prosody(_eyes(), installation.CANDIDATES)
+    return installation.find_modules(_eyes(), prosody, local.site_paths(home)) if prosody else None
 
 
 def judge_lua(readings: Sequence[Reading]) -> tuple[list[Mistake], tuple[str, ...]]:
     """What is wrong with the Lua and the configurations of these hosts, and why nobody here can tell."""
     host = _eyes()
-    prosody = local.find_prosody(host, local.CANDIDATES)
+    prosody = installation.find_prosody(host, installation.CANDIDATES)
     if prosody is None:
         return [], ("Lua was not checked, for no Prosody is installed here; the host checks it before its first write",)
     if os.geteuid() == 0 and not _is_user(PROSODY_USER):

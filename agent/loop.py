@@ -35,7 +35,7 @@ from agent.settings import Settings, check_key_file, load_settings
 from agent.source import Source
 from agent.state import Anchor, State
 from agent.watch import Reason, SignalReceived, Watch
-from reconcilers.profiles import local
+from reconcilers import installation
 from schemas.errors import SettingsError
 
 JITTER = 0.1
@@ -220,7 +220,7 @@ def _installed(house: House) -> str | None:
 def _modules(house: House) -> frozenset[str] | None:
     """The modules that it would find."""
     site = house.site(house.host)
-    return local.find_modules(house.host, site.prosody, site.home) if site.prosody is not None else None
+    return installation.find_modules(house.host, site.prosody, site.paths) if site.prosody is not None else None
 
 
 def _heed(watch: Watch) -> None:

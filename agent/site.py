@@ -16,7 +16,7 @@ from agent.fence import Fence
 from agent.settings import Settings
 from agent.users import PROSODY_USER, group_name, user_name
 from agent.where import which
-from reconcilers import services
+from reconcilers import installation, services
 from reconcilers.contract import Apart, Paths, Reader, Site
 from reconcilers.profiles import local
 from schemas.desired import File
@@ -114,7 +114,7 @@ class Place:
             home=self._home,
             paths=local.site_paths(self._home),
             age_key=self._age_key,
-            prosody=local.find_prosody(reader, self._candidates),
+            prosody=installation.find_prosody(reader, self._candidates),
             user=self._user,
             owner=self._user or user_name(os.geteuid()),
             group=group_name(gid),
@@ -203,6 +203,6 @@ def _may_enter(directory: Path, user: pwd.struct_passwd) -> bool:
 def _candidates() -> tuple[PurePosixPath, ...]:
     """Root takes Prosody from where the system keeps programs; a user from their own PATH as well."""
     if os.geteuid() == 0:
-        return local.CANDIDATES
+        return installation.CANDIDATES
     own = which("prosody")
-    return (PurePosixPath(own), *local.CANDIDATES) if own else local.CANDIDATES
+    return (PurePosixPath(own), *installation.CANDIDATES) if own else installation.CANDIDATES

@@ -15,7 +15,7 @@ import pytest
 
 from agent.elsewhere import installed
 from agent.validate import Finding, Level, validate
-from reconcilers.profiles import local
+from reconcilers import installation
 from schemas.errors import Mark, Mistake
 from schemas.load import Blob, Facts, load
 from schemas.options import LINES
@@ -120,7 +120,7 @@ def test_a_note_about_no_place_is_told_as_it_is() -> None:
 def test_without_a_prosody_it_says_what_was_not_checked(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A laptop: everything but Lua is checked."""
     (checkout / "hosts/c.example.yaml").write_text("profile: local\nprosody: {lua: not Lua}\n")
-    monkeypatch.setattr(local, "CANDIDATES", ())
+    monkeypatch.setattr(installation, "CANDIDATES", ())
     told = validate(str(checkout), None)
     assert ["Lua was not checked" in one.message for one in told].count(True) == 1
     assert any(one.level is Level.ERROR for one in told)

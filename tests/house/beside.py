@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from agent.cli import main
-from reconcilers.profiles import local
+from reconcilers import installation
 
-local.CANDIDATES = (PurePosixPath(sys.argv.pop(1)),)
+installation.CANDIDATES = (PurePosixPath(sys.argv.pop(1)),)
 sys.exit(main())

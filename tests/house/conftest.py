@@ -12,7 +12,7 @@ from places import FILES, Place
 from repositories import GitRepository
 
 from agent import health
-from reconcilers.profiles import local
+from reconcilers import installation
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def installed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     if not hasattr(request, "param"):
         return Path("/usr/bin/prosody")
     program = releases.prosody(request.param)
-    monkeypatch.setattr(local, "CANDIDATES", (PurePosixPath(program),))
+    monkeypatch.setattr(installation, "CANDIDATES", (PurePosixPath(program),))
     monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
     return program
 

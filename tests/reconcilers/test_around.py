@@ -12,7 +12,7 @@ from world import World, spec
 
 from reconcilers import activation, certificates, directories, ports, services
 from reconcilers.contract import Process
-from reconcilers.profiles.local import find_prosody, parse_program
+from reconcilers.installation import find_prosody, parse_program
 from schemas.desired import Lua
 from schemas.plan import Disruption, Holds, Kind, Make, RemoveFile, Signal, Spawn, Stop, Wait
 from schemas.record import Loaded, Record

@@ -15,7 +15,7 @@ from typing import Any
 
 from agent.fence import Fence
 from agent.host import LocalHost
-from reconcilers import certificates, config, directories, ports, secrets, services
+from reconcilers import certificates, config, directories, installation, ports, secrets, services
 from reconcilers.candidate import render_candidate
 from reconcilers.contract import Reconciler, Site
 from reconcilers.mainfile import MainFile
@@ -71,7 +71,7 @@ class World:
         )
         user = "prosody" if os.geteuid() == 0 else None
         owner = user or getpass.getuser()
-        found = local.find_prosody(self.host, (PurePosixPath(program),))
+        found = installation.find_prosody(self.host, (PurePosixPath(program),))
         assert found is not None
         self.prosody = found
         self.site = Site(
