@@ -40,13 +40,15 @@ from schemas.plan import (
     Action,
     Activation,
     Change,
+    Control,
+    Disruption,
     DriftClass,
+    Install,
     Keep,
     Link,
     NextRound,
     Plan,
     RemoveFile,
-    Signal,
     Signature,
     Spawn,
     WriteFile,
@@ -248,11 +250,11 @@ def _prove(house: House, spec: HostSpec, plan: Plan, mark: health.LogMark) -> No
     Of a process that was only found again nobody knows what it loaded: it may be older than what lies on the disk.
     `mark` is where its log ended before.
     """
-    started = any(isinstance(action, Spawn) for change in plan.changes for action in change.actions)
+    started = any(isinstance(action, Spawn | Control) for change in plan.changes for action in change.actions)
     if plan.activation is None and not started:
         return
     reader = house.host
-    reloads = plan.activation is not None and any(isinstance(action, Signal) for action in plan.activation.after)
+    reloads = plan.activation is not None and plan.activation.disruption is Disruption.RELOAD
     try:
         site = house.site(reader)
         since = mark if reloads else None
@@ -320,6 +322,7 @@ def _postponing(view: View) -> View:
     """
     plan = view.plan
     waiting = [view.by[wait.id] for wait in plan.waits if isinstance(wait.until, NextRound)]
+    waiting += [view.by[c.id] for c in plan.changes if any(isinstance(action, Install) for action in c.actions)]
     order = [bound.name for bound in RECONCILERS]
     last = min(map(order.index, waiting), default=len(order))
     gentle = [change for change in plan.changes if not change.loses_data]

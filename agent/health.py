@@ -65,7 +65,7 @@ def prove(
     began = time.monotonic()
     while True:
         between()
-        process = activation.running_process(reader)
+        process = activation.running_process(reader, site)
         if process is None:
             raise Unhealthy("process", f"Prosody has ended; {_last_words(site)}")
         waited = time.monotonic() - began

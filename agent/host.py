@@ -10,18 +10,20 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, TypeVar, assert_never
 
-from agent import atomic, draw, living, processes
+from agent import apt, atomic, draw, living, processes, units
 from agent.atomic import Copy, Dress, Keeper
 from agent.bounded import apart
 from agent.fence import Fence, Place, failure, reach
 from agent.spawned import Spawned
 from agent.users import group_name, group_number, user_name, user_number
-from reconcilers.contract import Completed, FileInfo, Process
+from reconcilers.contract import Completed, FileInfo, Process, Unit
 from schemas.errors import ActionFailed, Temporary
 from schemas.plan import (
     Action,
     ChoosePorts,
+    Control,
     Forget,
+    Install,
     Keep,
     Link,
     Make,
@@ -113,6 +115,10 @@ class LocalHost:
         self._spawned.reap()
         return living.find(argv)
 
+    def unit(self, name: str) -> Unit:
+        """What systemd says of a unit. Raises Temporary."""
+        return units.look(name)
+
     def recall(self, id_: str) -> Record | None:
         """What was remembered under this id."""
         return self._recall(id_)
@@ -164,6 +170,10 @@ class LocalHost:
                 self._spawned.stop(action)
             case Signal():
                 self._spawned.signal(action)
+            case Control():
+                units.control(action)
+            case Install():
+                apt.install(action)
             case Make():
                 self._make(action)
             case ChoosePorts():

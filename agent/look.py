@@ -153,7 +153,7 @@ def _activation(reader: Reader, spec: HostSpec, site: Site, plan: Plan) -> Activ
     """What the changes of this round, or those of a pass that was cut short, still owe the running Prosody."""
     if any(isinstance(wait.until, NextRound) for wait in plan.waits):
         return None  # this pass brings more, and one activation will do for all of it
-    process = activation.running_process(reader)
+    process = activation.running_process(reader, site)
     if process is None or spec.host.prosody is None or site.prosody is None:
         return None
     if any(is_read(spec, change.object) for change in plan.changes):
@@ -178,7 +178,7 @@ def _activation(reader: Reader, spec: HostSpec, site: Site, plan: Plan) -> Activ
 
 def _runs_as_it_lies(reader: Reader, site: Site) -> bool:
     """Whether the running Prosody has loaded the main file that lies there, whatever it includes."""
-    process, text = activation.running_process(reader), reader.read(site.paths.config)
+    process, text = activation.running_process(reader, site), reader.read(site.paths.config)
     running = activation.known_running(reader, process) if process is not None else None
     return running is not None and text is not None and running.files.get(str(site.paths.config)) == site.digest(text)
 

@@ -16,9 +16,10 @@ from agent.fence import Fence
 from agent.settings import Settings
 from agent.users import PROSODY_USER, group_name, user_name
 from agent.where import which
-from reconcilers import installation, services
+from reconcilers import installation
 from reconcilers.contract import Apart, Paths, Reader, Site
-from reconcilers.profiles import local
+from reconcilers.managers import child
+from reconcilers.profiles import PROFILES, debian, site_paths
 from schemas.desired import File
 from schemas.errors import SettingsError
 from schemas.load import Facts
@@ -28,10 +29,16 @@ Render = Callable[[str, bytes, Mapping[str, Any]], bytes]
 
 def detect_profile(settings: Settings) -> str:
     """The host's word. Raises SettingsError for a profile that this program does not know."""
-    profile = settings.profile or "local"
-    if profile != "local":
-        raise SettingsError(f"profile: {profile} is not known to this version; write local")
+    profile = settings.profile or _kind()
+    if profile not in PROFILES:
+        raise SettingsError(f"profile: {profile} is not known to this version; write {' or '.join(PROFILES)}")
     return profile
+
+
+def _kind() -> str:
+    """A Debian that systemd runs, seen by root; else `local`, which asks nothing of its host."""
+    is_debian = os.geteuid() == 0 and os.path.isdir("/run/systemd/system") and os.path.exists("/etc/debian_version")
+    return "debian" if is_debian else "local"
 
 
 def facts(settings: Settings) -> Facts:
@@ -54,10 +61,13 @@ class Place:
         self._home = PurePosixPath(settings.home)
         self._key = digest_key
         self._age_key = PurePosixPath(os.path.realpath(settings.age_key))  # a look follows no link
-        self._user = _prosody_user(settings.home)
+        self._has_package = PROFILES[self._profile].HAS_PACKAGE
+        self._user = PROSODY_USER if self._has_package else _prosody_user(settings.home)
         own = tuple(_closed(settings, config))
-        self._fence = Fence(open=(self._home,), closed=own)
-        paths = local.site_paths(self._home)
+        self._paths = paths = site_paths(self._profile, self._home)
+        self._open = debian.OPEN if self._has_package else (self._home,)
+        hands = (*self._open, paths.stage, paths.secrets) if self._has_package else self._open
+        self._fence = Fence(open=hands, closed=own)
         self._closed = frozenset((*own, *_prosodys(paths)))
         self._directories = _directories(paths)
         self._candidates = _candidates()
@@ -70,8 +80,7 @@ class Place:
     @property
     def logs(self) -> tuple[PurePosixPath, ...]:
         """What Prosody appends to, and nobody but the agent keeps small."""
-        log = local.site_paths(self._home).log
-        return (log, log.with_name(services.OUTPUT))
+        return () if self._has_package else (self._paths.log, self._paths.log.with_name(child.OUTPUT))
 
     def fence(self) -> Fence:
         """Where the hands may reach. The agent's own files below an open place are closed, Prosody's are not."""
@@ -79,8 +88,9 @@ class Place:
 
     def may_write(self, path: PurePosixPath) -> str:
         """Why a push may not write there; empty when it may."""
-        if not path.is_relative_to(self._home):
-            return f"under the profile {self._profile} only {self._home} is open; choose a path below it"
+        if not any(map(path.is_relative_to, self._open)):
+            places = ", ".join(map(str, self._open))
+            return f"under the profile {self._profile} only {places} is open; choose a path below it"
         if path in self._directories:
             return f"the profile {self._profile} makes this directory; choose a path below it"
         return self._closed_to(path)
@@ -107,17 +117,16 @@ class Place:
 
     def site(self, reader: Reader, render: Render, apart: Apart) -> Site:
         """The site as it is now."""
-        gid = os.getegid() if self._user is None else pwd.getpwnam(self._user).pw_gid
         return Site(
             profile=self._profile,
             fqdn=self._fqdn,
             home=self._home,
-            paths=local.site_paths(self._home),
+            paths=self._paths,
             age_key=self._age_key,
             prosody=installation.find_prosody(reader, self._candidates),
             user=self._user,
             owner=self._user or user_name(os.geteuid()),
-            group=group_name(gid),
+            group=self._group(),
             may_write=self.may_write,
             may_read=self.may_read,
             digest=self._digest,
@@ -125,6 +134,14 @@ class Place:
             hide=log.hide,
             apart=apart,
         )
+
+    def _group(self) -> str:
+        if self._user is None:
+            return group_name(os.getegid())
+        try:
+            return group_name(pwd.getpwnam(self._user).pw_gid)
+        except KeyError:
+            return PROSODY_USER  # its package, which brings both, is yet to be installed
 
     def _digest(self, data: bytes) -> str:
         return hmac.digest(self._key, data, hashlib.sha256).hex()

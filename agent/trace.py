@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from agent.proc import boot
 from agent.signs import LENGTH, of_path, of_way, still_so
-from reconcilers.contract import Completed, FileInfo, Process, Reader
+from reconcilers.contract import Completed, FileInfo, Process, Reader, Unit
 from schemas.record import Record
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Proof(Struct, frozen=True, kw_only=True):
     ways: tuple[tuple[str, Sign], ...] = ()
     """The directories on the way to `paths`, by device and inode: one that becomes a link shuts the way."""
     records: tuple[tuple[str, str | None], ...] = ()
+    units: tuple[tuple[str, Unit], ...] = ()
     living: tuple[tuple[int, int | None], ...] = ()
     was_due: float | None = None
     """The latest instant that had come."""
@@ -58,6 +59,7 @@ class Proof(Struct, frozen=True, kw_only=True):
             self.ripe_at is None
             and all(_record(host.recall(id_)) == record for id_, record in self.records)
             and still_so(self, now)
+            and all(host.unit(name) == unit for name, unit in self.units)
         )
 
 
@@ -72,6 +74,7 @@ class Tracer:
         self._paths: dict[str, Sign] = {}
         self._ways: dict[str, Sign] = {}
         self._records: dict[str, str | None] = {}
+        self._units: dict[str, Unit] = {}
         self._living: dict[int, int | None] = {}
         self._was_due: float | None = None
         self._next_due: float | None = None
@@ -86,6 +89,7 @@ class Tracer:
             paths=tuple(self._paths.items()),
             ways=tuple(self._ways.items()),
             records=tuple(self._records.items()),
+            units=tuple(self._units.items()),
             living=tuple(self._living.items()),
             was_due=self._was_due,
             next_due=self._next_due,
@@ -133,6 +137,12 @@ class Tracer:
         """
         self._is_provable = False
         return self._host.find(argv)
+
+    def unit(self, name: str) -> Unit:
+        """See `Reader`. Asked once in a look: each time it is a process."""
+        if name not in self._units:
+            self._units[name] = self._answer(lambda: self._host.unit(name))
+        return self._units[name]
 
     def recall(self, id_: str) -> Record | None:
         """See `Reader`."""

@@ -6,9 +6,10 @@ found by the next round of the same pass.
 
 from __future__ import annotations
 
-from reconcilers import certificates, config, directories, files, ports, secrets, services
+from reconcilers import certificates, config, directories, files, packages, ports, secrets, services
 from reconcilers.contract import Bound, Reconciler, bind
 
+_packages: Reconciler[packages.Have] = packages
 _directories: Reconciler[directories.Have] = directories
 _ports: Reconciler[ports.Have] = ports
 _secrets: Reconciler[secrets.Have] = secrets
@@ -18,6 +19,7 @@ _files: Reconciler[files.Have] = files
 _services: Reconciler[services.Have] = services
 
 RECONCILERS: tuple[Bound, ...] = (
+    bind(_packages),
     bind(_directories),
     bind(_ports),
     bind(_secrets),

@@ -13,8 +13,8 @@ from typing import Any
 from msgspec import Struct
 
 from reconcilers.contract import Process, Reader, Site
-from reconcilers.services import PROCESS, recorded_process, start
-from schemas.plan import Action, Activation, Disruption, Signal, Stop
+from reconcilers.profiles import manager
+from schemas.plan import Activation, Disruption
 from schemas.record import Loaded
 
 RUNNING = "running"
@@ -49,9 +49,9 @@ RULES = (
 """The first that fits counts; what no rule names needs a restart."""
 
 
-def running_process(reader: Reader) -> Process | None:
-    """The Prosody that we started or adopted, when it lives."""
-    return recorded_process(reader)
+def running_process(reader: Reader, site: Site) -> Process | None:
+    """The Prosody that is run here, when it lives."""
+    return manager(site).process(reader)
 
 
 def known_running(reader: Reader, process: Process) -> Loaded | None:
@@ -82,9 +82,8 @@ def activation(running: Loaded | None, candidate: Loaded, process: Process | Non
 
 
 def _activation(disruption: Disruption, reason: str, site: Site) -> Activation:
-    # 0.12's prosodyctl does no more than a signal, and says that all is well whatever the file contains
-    reload, restart = (Signal(id=PROCESS, name="HUP"),), (Stop(id=PROCESS), start(site))
-    after: tuple[Action, ...] = reload if disruption <= Disruption.RELOAD else restart
+    by = manager(site)
+    after = by.reload(site) if disruption <= Disruption.RELOAD else by.restart(site)
     return Activation(service="prosody", after=after, reason=reason, disruption=disruption)
 
 

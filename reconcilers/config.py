@@ -10,11 +10,13 @@ from msgspec.structs import replace
 
 from reconcilers.candidate import included, object_id, render_candidate, render_trial
 from reconcilers.contract import FileInfo, Reader, Site
+from reconcilers.dpkg import STATUS, is_untouched
 from reconcilers.included import brought
 from reconcilers.judging import check
 from reconcilers.mainfile import HEADER, MainFile
 from reconcilers.optiondiff import diff_options
 from reconcilers.parsed import Parsed, Refusal, parse
+from reconcilers.profiles import has_package
 from schemas.desired import HostSpec
 from schemas.errors import SpecError
 from schemas.plan import Change, Holds, Kind, PathChanges, RemoveFile, Verdict, Wait, WriteFile
@@ -36,6 +38,8 @@ class Have(Struct, frozen=True, kw_only=True):
     candidate: MainFile | Wait | None
     info: FileInfo | None
     live: bytes | None
+    is_stock: bool = False
+    """What lies there is as its package brought it: nobody made it."""
     parsed: tuple[Parsed | Refusal, Parsed | Refusal] | None = None
     """(live, candidate); None where they are equal byte for byte."""
 
@@ -51,7 +55,8 @@ def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Si
     wanted = render_candidate(reader, spec, site)
     if isinstance(wanted, Wait):
         _try(reader, spec, site)
-    have = Have(candidate=wanted, info=info, live=live)
+    stock = live is not None and has_package(site) and is_untouched(reader.read(STATUS) or b"", site.paths.config, live)
+    have = Have(candidate=wanted, info=info, live=live, is_stock=stock)
     if wanted is None and live is not None and site.prosody is not None and object_id(site) in owned:
         (former,) = parse(reader, site, site.prosody, live).texts
         return replace(have, parsed=(former, Parsed(scopes={"*": {}})))
@@ -136,7 +141,7 @@ def _verdict(spec: HostSpec, have: Have, wanted: MainFile, ours: Owned | None, s
         group=_group(site),
         was=have.info.signature if have.info else None,
     )
-    by_hand = have.info is not None and ours is None and not (have.live or b"").startswith(HEADER)
+    by_hand = have.info is not None and ours is None and not have.is_stock and not (have.live or b"").startswith(HEADER)
     return Change(
         id=object_id(site),
         kind=Kind.CREATED if have.info is None else Kind.CHANGED,

@@ -60,6 +60,14 @@ class Process(Struct, frozen=True, kw_only=True):
         return all(record.value.get(key) == value for key, value in self.identity.items())
 
 
+class Unit(Struct, frozen=True, kw_only=True):
+    """What systemd says of a unit: ActiveState, UnitFileState (empty: it has no file) and MainPID (0: none)."""
+
+    active: str
+    enabled: str
+    pid: int
+
+
 class Reader(Protocol):
     """The host, to look at. Nothing here changes anything. Paths are absolute; no link on the way is followed."""
 
@@ -85,6 +93,9 @@ class Reader(Protocol):
 
     def find(self, argv: tuple[str, ...]) -> tuple[Process, ...]:
         """Every living process whose arguments end in these."""
+
+    def unit(self, name: str) -> Unit:
+        """What systemd says of a unit; of one that is not there, that it is inactive. Raises Temporary."""
 
     def recall(self, id_: str) -> Record | None:
         """What a plan asked to remember."""

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from msgspec import Struct
 
 from reconcilers.contract import FileInfo, Reader, Site
+from reconcilers.profiles import has_package
 from schemas.desired import HostSpec
 from schemas.plan import Change, Holds, Kind, MakeDir, Verdict
 from schemas.record import Owned
@@ -32,8 +33,9 @@ def wanted_directories(spec: HostSpec, site: Site) -> dict[PurePosixPath, MakeDi
     paths = site.paths
     root = "root" if site.user is not None else None
     owner, group = (site.owner, site.group) if site.user is not None else (None, None)
-    own = {paths.data, paths.pidfile.parent, paths.socket.parent, paths.log.parent}
-    entered = {paths.config.parent, paths.certificates, paths.stage}
+    brought = has_package(site)  # the other directories are the package's own, with owners and modes of its choice
+    own = set() if brought else {paths.data, paths.pidfile.parent, paths.socket.parent, paths.log.parent}
+    entered = {paths.stage} if brought else {paths.config.parent, paths.certificates, paths.stage}
     wanted = {path: MakeDir(path=path, mode=0o750, owner=owner, group=group) for path in own}
     wanted |= {path: MakeDir(path=path, mode=0o750, owner=root, group=group) for path in entered}
     wanted[paths.secrets] = MakeDir(path=paths.secrets, mode=0o700, owner=root, group=root)

@@ -12,7 +12,6 @@ from schemas.nodes import List, Map, Node
 from schemas.places import places
 
 NOT_YET: Mapping[tuple[str, ...], str] = {
-    ("profile", "debian"): "hosts of the kind debian",
     ("profile", "uberspace"): "hosts of the kind uberspace",
     ("profile", "slackware"): "hosts of the kind slackware",
     ("policy",): "bundles",

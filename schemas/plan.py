@@ -108,6 +108,26 @@ class Signal(Struct, frozen=True, kw_only=True):
     name: str
 
 
+class Control(Struct, frozen=True, kw_only=True):
+    """Have systemd do something with a unit: start, stop, restart, reload, enable, disable, unmask.
+
+    `timeout` is in seconds.
+    """
+
+    unit: str
+    verb: str
+    timeout: float = 90.0
+
+
+class Install(Struct, frozen=True, kw_only=True):
+    """Have apt install these packages, each `name`, `name=version` or `name/suite`.
+
+    No package starts, restarts or stops a service meanwhile.
+    """
+
+    packages: tuple[str, ...]
+
+
 class Make(Struct, frozen=True, kw_only=True):
     """Let the hands draw what must be random.
 
@@ -152,6 +172,8 @@ Action = (
     | Spawn
     | Stop
     | Signal
+    | Control
+    | Install
     | Make
     | ChoosePorts
     | Remember

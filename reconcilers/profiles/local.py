@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from reconcilers.contract import Paths, Site
+from reconcilers.managers import Manager, child
 from reconcilers.ports import option
+
+MANAGER: Manager = child
+HAS_PACKAGE = False
 
 _LOOPBACK = ("127.0.0.1",)
 
