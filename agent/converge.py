@@ -216,6 +216,8 @@ def _apply(house: House, change: Change, memory: _Pass, revision: str) -> bool:
             _give_up(house, change, error, memory, revision)
         return False  # the next round sees it as it is now
     except (ActionFailed, Temporary) as error:
+        if critical and isinstance(error, Temporary) and not memory.touched:
+            raise  # nothing of this round was done yet
         if critical or (change.drift is DriftClass.INTENDED and len(_deed(change)) > 1):
             memory.touched.add(change.id)  # half of it may have been done; a single action is done or not
         if critical:

@@ -10,8 +10,8 @@ from contextlib import closing, suppress
 from functools import partial
 from pathlib import PurePosixPath
 
+from agent.eyes import Eyes
 from agent.fence import Fence
-from agent.host import LocalHost
 from agent.lua import LuaJudge
 from agent.reading import Renderer
 from agent.users import PROSODY_USER
@@ -61,7 +61,7 @@ def judge_lua(readings: Sequence[Reading]) -> tuple[list[Mistake], tuple[str, ..
     return mistakes, ()
 
 
-def _doubtful(specs: Sequence[HostSpec], host: LocalHost, site: Callable[[str], Site]) -> set[str]:
+def _doubtful(specs: Sequence[HostSpec], host: Eyes, site: Callable[[str], Site]) -> set[str]:
     """The hosts that must be judged one by one. What has no Lua of its own is read together, in one process."""
     names = {spec.name for spec in specs if spec.host.prosody}
     plain: dict[str, bytes] = {}
@@ -86,16 +86,9 @@ def _always(site: Site) -> Callable[[Reader], Site]:
     return lambda _: site
 
 
-def _eyes() -> LocalHost:
-    """A host to look at: its hands reach nowhere."""
-    return LocalHost(
-        fence=Fence(open=()),
-        keep=lambda copy, why: None,
-        remember=lambda id_, value: None,
-        recall=lambda id_: None,
-        forget=lambda id_: None,
-        clock=lambda: 0.0,
-    )
+def _eyes() -> Eyes:
+    """What looks here, and remembers nothing."""
+    return Eyes(fence=Fence(open=()), recall=lambda id_: None, clock=lambda: 0.0)
 
 
 def _site(name: str, *, prosody: Prosody, renderer: Renderer) -> Site:

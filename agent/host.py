@@ -1,22 +1,21 @@
-"""The door to the machine: looks for reconcilers, and the one `match` that carries out every action of a plan."""
+"""The hands on this machine: the one `match` that carries out every action of a plan."""
 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import PurePosixPath
-from typing import Any, TypeVar, assert_never
+from typing import Any, assert_never
 
-from agent import apt, atomic, draw, living, processes, units
+from agent import apt, atomic, draw, processes, units
 from agent.atomic import Copy, Dress, Keeper
 from agent.bounded import apart
+from agent.eyes import Eyes
 from agent.fence import Fence, Place, failure, reach
 from agent.spawned import Spawned
-from agent.users import group_name, group_number, user_name, user_number
-from reconcilers.contract import Completed, FileInfo, Process, Unit
+from agent.users import group_number, user_number
 from schemas.errors import ActionFailed, Temporary
 from schemas.plan import (
     Action,
@@ -40,14 +39,9 @@ from schemas.plan import (
 from schemas.record import Record
 from schemas.secret import Secret
 
-Seen = TypeVar("Seen")
 
-QUERY_TIMEOUT = 10.0
-"""Seconds: what loading a commit may cost."""
-
-
-class LocalHost:
-    """This machine: a `Reader`, and hands that carry out actions where `fence` is open.
+class LocalHost(Eyes):
+    """The eyes, and hands that carry out actions where `fence` is open.
 
     `keep` keeps aside what a person wrote; `remember`, `recall` and `forget` are the state's records;
     `clock` gives epoch seconds. Not thread-safe, but for `ours`.
@@ -63,83 +57,13 @@ class LocalHost:
         forget: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
-        self._fence = fence
+        self._spawned = Spawned(fence=fence, remember=remember, recall=recall, forget=forget)
+        super().__init__(fence=fence, recall=recall, clock=clock, reap=self._spawned.reap)
         self._keep = keep
         self._remember = remember
-        self._recall = recall
         self._forget = forget
-        self._clock = clock
-        self._spawned = Spawned(fence=fence, remember=remember, recall=recall, forget=forget)
         self._written: dict[PurePosixPath, Signature | None] = {}
         self._swept: set[tuple[int, int]] = set()
-
-    # --- to look: reconcilers.contract.Reader -------------------------------------------------------------
-
-    def read(self, path: PurePosixPath) -> bytes | None:
-        """The content of a regular file; None where there is none, or only by way of a link.
-
-        Raises Temporary when it may not be read or is larger than 64 MiB. Not fenced: who may have what
-        read is judged where the wish is (`Site.may_read`).
-        """
-        return self._look(path, _content)
-
-    def stat(self, path: PurePosixPath) -> FileInfo | None:
-        """lstat; None where nothing is, or only by way of a link."""
-        return self._look(path, _info)
-
-    def listdir(self, path: PurePosixPath) -> tuple[str, ...] | None:
-        """The names in a directory, sorted; None where there is none, or only by way of a link."""
-        return self._look(path / "-", lambda inside: tuple(sorted(atomic.names(inside))))
-
-    def query(
-        self,
-        argv: tuple[str, ...],
-        *,
-        user: str | None,
-        depends: tuple[PurePosixPath, ...],
-        stdin: bytes = b"",
-    ) -> Completed:
-        """Run a program that only looks, within limits: it may put no byte into a file and start no other program.
-
-        What it evaluates may be a commit's Lua, which can still empty or remove files of the user it runs as.
-        """
-        return processes.run(argv, user=user, stdin=stdin, timeout=QUERY_TIMEOUT, limits=processes.QUERY)
-
-    def process(self, pid: int) -> Process | None:
-        """The living process with this number; a zombie is dead."""
-        self._spawned.reap()
-        return living.living(pid)
-
-    def find(self, argv: tuple[str, ...]) -> tuple[Process, ...]:
-        """Every living process whose arguments end in these."""
-        self._spawned.reap()
-        return living.find(argv)
-
-    def unit(self, name: str) -> Unit:
-        """What systemd says of a unit. Raises Temporary."""
-        return units.look(name)
-
-    def recall(self, id_: str) -> Record | None:
-        """What was remembered under this id."""
-        return self._recall(id_)
-
-    def due(self, instant: float) -> bool:
-        """Whether this instant (epoch seconds) has come."""
-        return self._clock() >= instant
-
-    def _look(self, path: PurePosixPath, look: Callable[[Place], Seen | None]) -> Seen | None:
-        """What `look` sees at `path`; None when it vanishes, or when there is no way to it without
-        following a link.
-        """
-        if ".." in path.parts or "\0" in str(path):
-            raise Temporary(f"{path!s}: this is no plain path; write it from / and without `..`")
-        try:
-            with reach(path, self._fence.real(path)) as place:
-                return look(place)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise Temporary(str(failure(path, error))) from error
 
     # --- to act -------------------------------------------------------------------------------------------
 
@@ -186,9 +110,11 @@ class LocalHost:
                 assert_never(action)
 
     def foresee(self, action: Action) -> None:
-        """Raises Temporary when it is known beforehand that a start would fail."""
+        """Raises Temporary when it is known beforehand that it would fail now."""
         if isinstance(action, Spawn):
             self._spawned.foresee(action)
+        elif isinstance(action, Install):
+            apt.foresee()
 
     def restore(self, kept: Copy) -> None:
         """Put content, mode and owner of a kept copy back at its path. What lies there now is kept aside
@@ -265,7 +191,7 @@ class LocalHost:
         found = self.stat(action.path)
         if found is not None and found.kind == "directory":
             return  # what is in it stays: no more than its mode is changed, and only an empty one is removed
-        kept = self._look(action.path, atomic.copy)
+        kept = self.look(action.path, atomic.copy)
         if kept is not None:
             self._keep(kept, action.why)
 
@@ -305,31 +231,6 @@ def _make_parent(path: PurePosixPath) -> None:
         raise failure(path, error) from error
 
 
-def _content(place: Place) -> bytes | None:
-    found = place.lstat()
-    if found is None or not stat.S_ISREG(found.st_mode):
-        return None
-    content = atomic.read(place)
-    if content is None:
-        raise Temporary(f"{place.path}: over {atomic.LARGEST >> 20} MiB are not read; make the file smaller")
-    return content
-
-
-def _info(place: Place) -> FileInfo | None:
-    found = place.lstat()
-    if found is None:
-        return None
-    link = stat.S_ISLNK(found.st_mode)
-    return FileInfo(
-        kind=_kind(found.st_mode),
-        mode=stat.S_IMODE(found.st_mode),
-        owner=user_name(found.st_uid),
-        group=group_name(found.st_gid),
-        signature=atomic.signature(found),
-        target=os.readlink(place.name, dir_fd=place.directory) if link else None,
-    )
-
-
 def _run(action: Run) -> None:
     """Raises ActionFailed with the last lines of what the program said when its exit status is not 0."""
     stdin = action.stdin.reveal() if action.stdin else b""
@@ -349,11 +250,3 @@ def _dress(action: WriteFile | MakeDir | Make) -> Dress:
 
 def _made(action: Make, path: PurePosixPath, content: bytes, mode: int, was: Signature | None) -> WriteFile:
     return WriteFile(path=path, content=Secret(content), mode=mode, owner=action.owner, group=action.group, was=was)
-
-
-def _kind(mode: int) -> str:
-    if stat.S_ISREG(mode):
-        return "file"
-    if stat.S_ISDIR(mode):
-        return "directory"
-    return "link" if stat.S_ISLNK(mode) else "other"

@@ -1,8 +1,8 @@
 """`python -m agent.quietly PROGRAM ARGUMENT…`: run a program for which no package may start, stop or restart a service.
 
-To be called in a mount namespace of its own (systemd's PrivateMounts). The policy that says no is a layer under
-/usr/sbin: what the program writes there goes to the real directory, and the policy does not. One that the host's admin
-has put there lies over ours: ours is laid over it.
+To be called in a mount namespace of its own (systemd's PrivateMounts), which the policy that says no does not leave.
+It is a layer under /usr/sbin: what the program writes there goes to the real directory, and the policy does not. One
+that the host's admin has put there would lie over that layer, so ours is laid over it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-import tempfile
 
+PLACE = "/usr/.prosodist"
+"""What a layer needs beside the directory it lies under. Empty of meaning when nothing runs."""
 _SBIN = "/usr/sbin"
 _POLICY = "policy-rc.d"
 _NO = b"#!/bin/sh\nexit 101\n"
@@ -20,16 +21,16 @@ _MS_BIND = 4096
 
 
 def main(argv: list[str]) -> None:
-    """Never returns."""
-    layer = tempfile.mkdtemp(prefix="prosodist-", dir="/run")
-    policy = os.path.join(layer, _POLICY)
-    with open(os.open(policy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755), "wb") as file:
+    """Never returns. Raises OSError, and runs nothing, where no policy can be shown."""
+    layer, work = os.path.join(PLACE, "policy"), os.path.join(PLACE, "work")
+    for directory in (PLACE, layer, work):
+        os.makedirs(directory, mode=0o755, exist_ok=True)
+    policy, shown = os.path.join(layer, _POLICY), os.path.join(_SBIN, _POLICY)
+    with open(os.open(policy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o755), "wb") as file:
         file.write(_NO)
-    if os.path.lexists(os.path.join(_SBIN, _POLICY)):
-        _mount(policy, os.path.join(_SBIN, _POLICY), "", _MS_BIND, "")
+    if os.path.lexists(shown):
+        _mount(policy, shown, "", _MS_BIND, "")
     else:
-        work = "/usr/.prosodist"
-        os.makedirs(work, mode=0o700, exist_ok=True)
         _mount("overlay", _SBIN, "overlay", 0, f"lowerdir={layer},upperdir={_SBIN},workdir={work}")
     os.execv(argv[0], argv)  # noqa: S606
 

@@ -31,7 +31,8 @@ def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Si
     """Ask the manager."""
     by = manager(site)
     if spec.host.prosody is None:
-        return Have(running=None, end=by.end(reader), is_alive=by.process(reader) is not None, config=None)
+        end = by.end(reader, is_owned=_ID in owned)
+        return Have(running=None, end=end, is_alive=by.process(reader) is not None, config=None)
     if site.prosody is None:
         return Have(running=None, end=(), is_alive=False, config=None)
     running = by.look(reader, site)
@@ -42,7 +43,7 @@ def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> 
     """It runs, or it is started as soon as a configuration of ours lies there."""
     running = have.running
     if spec.host.prosody is None:
-        if _ID in owned:
+        if have.end:
             yield _gone(have)
     elif running is None:
         yield Wait(id=_ID, why="Prosody is not installed; install it", until=NextRound())

@@ -37,5 +37,5 @@ class Manager(Protocol):
     def restart(self, site: Site) -> tuple[Action, ...]:
         """End it and start it."""
 
-    def end(self, reader: Reader) -> tuple[Action, ...]:
-        """End it for good: Prosody is gone from git."""
+    def end(self, reader: Reader, *, is_owned: bool) -> tuple[Action, ...]:
+        """End it for good, when it is ours: Prosody is gone from git. `is_owned`: the inventory has it."""

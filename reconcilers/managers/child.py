@@ -14,15 +14,15 @@ OUTPUT = "prosody.out"
 
 def look(reader: Reader, site: Site) -> Running:
     """Ask the record first, then all processes."""
-    start = _start(site)
-    wanted = "\0".join(start.argv)
+    wished = start(site)
+    wanted = "\0".join(wished.argv)
     known = process(reader)
-    found = known or next((one for one in reader.find(start.argv) if one.user == site.owner), None)
+    found = known or next((one for one in reader.find(wished.argv) if one.user == site.owner), None)
     if found is None:
-        return Running(process=None, wanted=wanted, live=None, why="does not run", actions=(start,))
+        return Running(process=None, wanted=wanted, live=None, why="does not run", actions=(wished,))
     live = "\0".join(found.argv)
-    if found.argv[-len(start.argv) :] != start.argv:
-        why, actions = "runs with other arguments than wanted", (Stop(id=PROCESS), start)
+    if found.argv[-len(wished.argv) :] != wished.argv:
+        why, actions = "runs with other arguments than wanted", (Stop(id=PROCESS), wished)
         return Running(process=found, wanted=wanted, live=live, why=why, actions=actions)
     if known is None:
         remember = Remember(id=PROCESS, record=found.identity)
@@ -46,15 +46,17 @@ def reload(site: Site) -> tuple[Action, ...]:
 
 def restart(site: Site) -> tuple[Action, ...]:
     """Stop and start are two: a stop that takes long is no failed start."""
-    return (Stop(id=PROCESS), _start(site))
+    return (Stop(id=PROCESS), start(site))
 
 
-def end(reader: Reader) -> tuple[Action, ...]:
+def end(reader: Reader, *, is_owned: bool) -> tuple[Action, ...]:
     """A process that is not recorded is somebody else's."""
-    return (Stop(id=PROCESS), Forget(id=PROCESS)) if process(reader) is not None else (Forget(id=PROCESS),)
+    if process(reader) is not None:
+        return (Stop(id=PROCESS), Forget(id=PROCESS))
+    return (Forget(id=PROCESS),) if is_owned else ()
 
 
-def _start(site: Site) -> Spawn:
+def start(site: Site) -> Spawn:
     """Start Prosody in the foreground, in a session of its own.
 
     The umask is said here, since 13.0.1 does not apply its own (it makes files that all may read).

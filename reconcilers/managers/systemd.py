@@ -48,6 +48,8 @@ def restart(site: Site) -> tuple[Action, ...]:
     return (Control(unit=UNIT, verb="restart"),)
 
 
-def end(reader: Reader) -> tuple[Action, ...]:
-    """Until the next boot, and after it."""
+def end(reader: Reader, *, is_owned: bool) -> tuple[Action, ...]:
+    """Until the next boot, and after it. One that we never had is the admin's."""
+    if not is_owned:
+        return ()
     return (Control(unit=UNIT, verb="stop"), Control(unit=UNIT, verb="disable"))

@@ -13,6 +13,7 @@ from world import World, spec
 from reconcilers import activation, certificates, directories, ports, services
 from reconcilers.contract import Process
 from reconcilers.installation import find_prosody, parse_program
+from reconcilers.managers import child
 from schemas.desired import Lua
 from schemas.plan import Disruption, Holds, Kind, Make, RemoveFile, Signal, Spawn, Stop, Wait
 from schemas.record import Loaded, Record
@@ -201,17 +202,17 @@ def test_a_process_of_which_nothing_is_known_is_restarted(world: World) -> None:
 def test_prosody_is_stopped_when_git_wants_none(world: World) -> None:
     """And only when it is ours."""
     assert world.verdicts(spec(None), services) == []
-    start = services.start(world.site)
+    start = child.start(world.site)
     world.host.perform(replace(start, argv=("/bin/sleep", "60"), log=None))
-    process = services.recorded_process(world.host)
+    process = child.process(world.host)
     assert process is not None
     world.converge(spec(None), services)
-    assert world.host.process(process.pid) is None and services.PROCESS not in world.records
+    assert world.host.process(process.pid) is None and child.PROCESS not in world.records
 
 
 def test_a_process_with_other_arguments_is_replaced(world: World) -> None:
     """As after a move of the home: it serves another configuration."""
-    world.host.perform(replace(services.start(world.site), argv=("/bin/sleep", "60"), log=None))
+    world.host.perform(replace(child.start(world.site), argv=("/bin/sleep", "60"), log=None))
     try:
         change = world.change(spec(hosts(a_test={})), services)
         assert [type(action) for action in change.actions] == [Stop, Spawn]

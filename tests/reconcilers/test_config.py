@@ -14,6 +14,7 @@ from world import World, candidate, spec
 from reconcilers import activation, config, directories, judging, loading, ports, secrets, services
 from reconcilers.candidate import render_candidate
 from reconcilers.mainfile import HEADER, MainFile
+from reconcilers.managers import child
 from reconcilers.parsed import Parsed, parse
 from schemas.desired import Generated, HostFile, Lua
 from schemas.errors import SpecError, Temporary
@@ -289,7 +290,7 @@ def test_a_bare_host_converges_to_a_running_prosody(world: World) -> None:
         assert "from='a.test'" in answer and "urn:ietf:params:xml:ns:xmpp-tls" in answer
         assert "host-unknown" in stream_header(port, "unknown.test")
         assert all(isinstance(verdict, Holds) for verdict in world.verdicts(wanted)) and rounds <= 5
-        process = services.recorded_process(world.host)
+        process = child.process(world.host)
         assert process is not None and process.user == world.site.owner
         assert Path(world.site.paths.pidfile).read_text().strip() == str(process.pid)
         if os.geteuid() == 0:
@@ -303,17 +304,17 @@ def test_a_bare_host_converges_to_a_running_prosody(world: World) -> None:
 
 def _killed_agent_finds_it_again(world: World, wanted: Any, pid: int) -> None:
     """Without its record the living process is adopted, not started twice."""
-    world.records.pop(services.PROCESS)
+    world.records.pop(child.PROCESS)
     change = world.change(wanted, services)
     assert "found again" in change.why and not any(isinstance(a, Stop) for a in change.actions)
     world.converge(wanted, services)
-    process = services.recorded_process(world.host)
+    process = child.process(world.host)
     assert process is not None and process.pid == pid
 
 
 def _reload_and_restart(world: World, wanted: Any) -> None:
     """What the running process has loaded decides: nothing, a reload for `log`, a restart for a port."""
-    process = services.recorded_process(world.host)
+    process = child.process(world.host)
     assert process is not None
 
     def owed(other: Any) -> activation.Activation | None:
@@ -335,7 +336,7 @@ def _reload_and_restart(world: World, wanted: Any) -> None:
     assert port is not None and port.disruption is Disruption.RESTART and port.reason == "c2s_ports changed"
     assert [type(action).__name__ for action in port.after] == ["Stop", "Spawn"]
     time.sleep(0.2)
-    assert services.recorded_process(world.host) == process, "a reload ends nothing"
+    assert child.process(world.host) == process, "a reload ends nothing"
 
 
 def test_prosody_is_not_started_on_a_configuration_made_by_hand(world: World) -> None:

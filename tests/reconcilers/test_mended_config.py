@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 from world import World, candidate, spec
 
-from reconcilers import config, directories, judging, ports, secrets, services
+from reconcilers import config, directories, judging, ports, secrets
+from reconcilers.managers import child
 from reconcilers.optiondiff import diff_options
 from reconcilers.parsed import parse
 from schemas.desired import Generated
@@ -61,18 +62,20 @@ def test_a_configuration_behind_a_link_is_made_by_hand(world: World) -> None:
 
 def test_a_child_of_another_boot_is_not_the_recorded_one(world: World) -> None:
     """Its number and start time may be somebody else's now; what is found again is recorded with its boot."""
-    start = services.start(world.site)
-    world.host.perform(replace(start, argv=("/bin/sleep", "60"), log=None))
-    process = services.recorded_process(world.host)
+    program = world.home / "prosody.sh"
+    program.write_text("#!/bin/sh\nwhile :; do sleep 1; done\n")
+    program.chmod(0o755)
+    assert world.site.prosody is not None
+    site = replace(world.site, prosody=replace(world.site.prosody, program=PurePosixPath(program)))
+    world.host.perform(replace(child.start(site), log=None))
+    process = child.process(world.host)
     assert process is not None and process.boot
-    record = world.records[services.PROCESS]
+    record = world.records[child.PROCESS]
     try:
-        world.records[services.PROCESS] = replace(record, value={**record.value, "boot": "another"})
-        assert services.recorded_process(world.host) is None
-        have = services.Have(process=replace(process, argv=start.argv), is_recorded=False, config=None)
-        (change,) = services.plan(spec(hosts()), have, {}, world.site)
-        (remember,) = getattr(change, "actions", ())
+        world.records[child.PROCESS] = replace(record, value={**record.value, "boot": "another"})
+        assert child.process(world.host) is None
+        (remember,) = child.look(world.host, site).actions
         assert isinstance(remember, Remember) and remember.record["boot"] == process.boot
     finally:
-        world.records[services.PROCESS] = record
+        world.records[child.PROCESS] = record
         world.stop()

@@ -19,6 +19,7 @@ from reconcilers import certificates, config, directories, installation, ports, 
 from reconcilers.candidate import render_candidate
 from reconcilers.contract import Reconciler, Site
 from reconcilers.mainfile import MainFile
+from reconcilers.managers import child
 from reconcilers.profiles import local
 from reconcilers.render import render
 from schemas.desired import Host as Document
@@ -135,7 +136,7 @@ class World:
 
     def stop(self) -> None:
         """End the Prosody that was started here."""
-        self.host.perform(Stop(id=services.PROCESS, timeout=5.0))
+        self.host.perform(Stop(id=child.PROCESS, timeout=5.0))
 
 
 def candidate(world: World, wanted: HostSpec) -> MainFile:
