@@ -13,16 +13,17 @@ from typing import Any
 
 from agent import log
 from agent.fence import Fence
-from agent.settings import Settings
+from agent.settings import EVERYTHING, Allow, Settings
 from agent.users import PROSODY_USER, group_name, user_name
 from agent.where import which
 from reconcilers import installation
 from reconcilers.contract import Apart, Paths, Reader, Site
 from reconcilers.managers import child
-from reconcilers.profiles import PROFILES, debian, site_paths
+from reconcilers.profiles import PROFILES, site_paths
 from schemas.desired import File
 from schemas.errors import SettingsError
 from schemas.load import Facts
+from schemas.needs import OPEN_TO_READING, OPEN_TO_WRITING
 
 Render = Callable[[str, bytes, Mapping[str, Any]], bytes]
 
@@ -65,7 +66,7 @@ class Place:
         self._user = PROSODY_USER if self._has_package else _prosody_user(settings.home)
         own = tuple(_closed(settings, config))
         self._paths = paths = site_paths(self._profile, self._home)
-        self._open = debian.OPEN if self._has_package else (self._home,)
+        self._open, self._readable = _open_places(settings, self._home, has_package=self._has_package)
         hands = (*self._open, paths.stage, paths.secrets) if self._has_package else self._open
         self._fence = Fence(open=hands, closed=own)
         self._closed = frozenset((*own, *_prosodys(paths)))
@@ -90,7 +91,8 @@ class Place:
         """Why a push may not write there; empty when it may."""
         if not any(map(path.is_relative_to, self._open)):
             places = ", ".join(map(str, self._open))
-            return f"under the profile {self._profile} only {places} is open; choose a path below it"
+            more = f", or open it on the host: allow: {{write: [{path.parent}]}}" if self._has_package else ""
+            return f"under the profile {self._profile} only {places} is open; choose a path below it{more}"
         if path in self._directories:
             return f"the profile {self._profile} makes this directory; choose a path below it"
         return self._closed_to(path)
@@ -101,8 +103,9 @@ class Place:
         Without root the agent may read no more than whoever owns the account; what is closed to writing is also
         closed to reading.
         """
-        if self._user is not None and not path.is_relative_to(self._home):
-            return f"the agent runs as root, so only {self._home} is open to reading; put the secret below it"
+        if self._user is not None and not any(map(path.is_relative_to, self._readable)):
+            places = ", ".join(map(str, self._readable))
+            return f"the agent runs as root, so only {places} is open to reading; put the secret below it"
         return self._closed_to(path)
 
     def may_look_again(self, entry: File) -> str:
@@ -149,6 +152,19 @@ class Place:
     def _closed_to(self, path: PurePosixPath) -> str:
         closed = self._fence.holder(path, self._closed)  # neither hands nor eyes follow a link below the home
         return f"{closed} is closed; choose another path" if closed else ""
+
+
+def _open_places(
+    settings: Settings, home: PurePosixPath, *, has_package: bool
+) -> tuple[tuple[PurePosixPath, ...], tuple[PurePosixPath, ...]]:
+    """Where a push may write, and what it may have read: the home, or on a host of root's what its table says."""
+    if not has_package:
+        return (home,), (home,)
+    if settings.allow == EVERYTHING:
+        return (PurePosixPath("/"),), (PurePosixPath("/"),)
+    assert isinstance(settings.allow, Allow)
+    write, read = (*OPEN_TO_WRITING, *settings.allow.write), (*OPEN_TO_READING, *settings.allow.read)
+    return tuple(map(PurePosixPath, write)), tuple(map(PurePosixPath, read))
 
 
 def _closed(settings: Settings, config: Path) -> Iterator[PurePosixPath]:

@@ -16,11 +16,12 @@ from schemas.nodes import Way
 
 _AS_ROOT = ("debian", "slackware")
 """Profiles under which the agent is root. Under any other only the home is open, whatever is allowed."""
-_OPEN_TO_WRITING = (
+OPEN_TO_WRITING = (
     *("/etc/prosody", "/var/lib/prosody", "/srv", "/var/www", "/etc/motd"),
     *("/usr/local/share/prosody", "/usr/local/lib/prosody"),
 )
-_OPEN_TO_READING = ("/etc/prosodist/secrets", "/var/lib/tor", "/etc/letsencrypt", "/etc/prosody", "/var/lib/prosody")
+"""Where a push may write although the agent is root: what Prosody alone reads or runs, and what is only served."""
+OPEN_TO_READING = ("/etc/prosodist/secrets", "/var/lib/tor", "/etc/letsencrypt", "/etc/prosody", "/var/lib/prosody")
 _OWN_SOURCES = ("https://packages.prosody.im", "https://prosody.im")
 _CLOSED_IN_HOMES = ("<home>/.ssh",)
 """Who may write there may log in. What is the agent's own only the host knows."""
@@ -63,11 +64,11 @@ def _needs(spec: HostSpec) -> Iterator[Need]:
                 yield Need(("files", path), "home", path)
         return
     for path, file in host.files.items():
-        if not _is_below(path, _OPEN_TO_WRITING):
+        if not _is_below(path, OPEN_TO_WRITING):
             yield Need(("files", path), "write", path if _is_directory(file) else str(PurePosixPath(path).parent))
         if file.check:
             yield Need(("files", path, "check"), "run", file.check[0])
-    yield from (Need(way, "read", path) for way, path in _read(spec) if not _is_below(path, _OPEN_TO_READING))
+    yield from (Need(way, "read", path) for way, path in _read(spec) if not _is_below(path, OPEN_TO_READING))
     yield from _certificates(host)
     yield from _software(host)
     yield from _running(host)
@@ -100,7 +101,7 @@ def _certificates(host: Host) -> Iterator[Need]:
         challenge = certificate.challenge
         if challenge is not None and challenge.dns_01 is not None and challenge.dns_01.hook is not None:
             yield Need(("certificates", name, "challenge"), "run", challenge.dns_01.hook)
-        if certificate.install is not None and not _is_below(certificate.install.directory, _OPEN_TO_WRITING):
+        if certificate.install is not None and not _is_below(certificate.install.directory, OPEN_TO_WRITING):
             yield Need(("certificates", name, "install"), "write", certificate.install.directory)
 
 

@@ -10,21 +10,6 @@ from reconcilers.managers import Manager, systemd
 
 MANAGER: Manager = systemd
 HAS_PACKAGE = True
-OPEN = tuple(
-    map(
-        PurePosixPath,
-        (
-            "/etc/prosody",
-            "/var/lib/prosody",
-            "/usr/local/lib/prosody",
-            "/usr/local/share/prosody",
-            "/srv",
-            "/var/www",
-            "/etc/motd",
-        ),
-    )
-)
-"""Where a push may write; all else needs `allow`."""
 
 _OWN = PurePosixPath("/etc/prosody")
 _LOGS = PurePosixPath("/var/log/prosody")
