@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -44,18 +43,17 @@ def foresee() -> None:
 def install(action: Install) -> None:
     """Raises Temporary with apt's last words: a mirror may be away, and nothing of ours was changed by it."""
     foresee()
-    try:
-        _quietly("/usr/bin/dpkg", "--configure", "-a")  # what a power cut left half done
-        _quietly("/usr/bin/apt-get", "update")
-        _quietly("/usr/bin/apt-get", "install", *_OPTIONS, "--", *action.packages)
-    finally:
-        shutil.rmtree(quietly.PLACE, ignore_errors=True)
+    _quietly("/usr/bin/dpkg", "--configure", "-a")  # what a power cut left half done
+    _quietly("/usr/bin/apt-get", "update")
+    _quietly("/usr/bin/apt-get", "install", *_OPTIONS, "--", *action.packages)
 
 
 def _quietly(*argv: str) -> None:
     unit = (
         "/usr/bin/systemd-run", f"--unit={UNIT}", "--quiet", "--wait", "--pipe", "--collect",
-        "--property=PrivateMounts=yes", "--setenv=DEBIAN_FRONTEND=noninteractive", "--setenv=LC_ALL=C.UTF-8",
+        "--property=PrivateMounts=yes",
+        f"--property=ExecStopPost=/bin/rm -rf {quietly.PLACE}",
+        "--setenv=DEBIAN_FRONTEND=noninteractive", "--setenv=LC_ALL=C.UTF-8",
         f"--setenv=PYTHONPATH={Path(__file__).resolve().parent.parent}",
     )  # fmt: skip
     done = processes.run((*unit, sys.executable, "-m", "agent.quietly", *argv), timeout=_HOUR)

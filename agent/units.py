@@ -23,9 +23,7 @@ def look(name: str) -> Unit:
 def control(action: Control) -> None:
     """Raises ActionFailed when systemd refuses, or takes longer than `timeout`."""
     try:
-        done = processes.run(
-            (_SYSTEMCTL, "--quiet", "--no-ask-password", action.verb, "--", action.unit), timeout=action.timeout
-        )
+        done = processes.run((_SYSTEMCTL, "--no-ask-password", action.verb, "--", action.unit), timeout=action.timeout)
     except Temporary as error:
         raise ActionFailed(str(error)) from error
     if done.code != 0:

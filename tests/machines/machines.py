@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -41,10 +41,11 @@ _PATIENCE = 60.0
 
 
 class Said(NamedTuple):
-    """A command's exit status, and all that it printed."""
+    """A command's exit status, what it answered and what else it said."""
 
     status: int
     output: str
+    errors: str
 
 
 class Machine:
@@ -91,14 +92,22 @@ class Machine:
 
     def run(self, *argv: str) -> Said:
         """A command in it, as root."""
-        ran = subprocess.run(self._entered(*argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, text=True, errors="replace")  # fmt: skip
-        return Said(ran.returncode, ran.stdout)
+        ran = subprocess.run(
+            self._entered(*argv), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
+        )
+        return Said(ran.returncode, ran.stdout, ran.stderr)
 
-    def start(self, *argv: str) -> subprocess.Popen[bytes]:
-        """A command in it that goes on."""
-        return subprocess.Popen(self._entered(*argv), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                stderr=subprocess.DEVNULL)  # fmt: skip
+    @contextmanager
+    def killed(self, *argv: str) -> Iterator[None]:
+        """Run a command in it meanwhile, and kill it in the end."""
+        command = subprocess.Popen(self._entered(*argv), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        try:
+            yield
+            assert command.poll() is None, "it has ended by itself"
+        finally:
+            if child := _child(command.pid):  # nsenter enters no PID namespace itself
+                os.kill(child, signal.SIGKILL)
+            command.wait()
 
     def _entered(self, *argv: str) -> list[str]:
         path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -111,10 +120,9 @@ class Machine:
 
     def reconcile(self) -> dict[str, Any]:
         """One pass, and its outcome."""
-        ran = self.prosodist("reconcile", "-o", "json")
-        lines = [line for line in ran.output.splitlines() if line.startswith("{")]
-        assert lines, ran.output
-        outcome: dict[str, Any] = json.loads(lines[-1])
+        said = self.prosodist("reconcile", "-o", "json")
+        assert said.output.startswith("{"), said
+        outcome: dict[str, Any] = json.loads(said.output)
         return outcome
 
     def push(self, files: dict[str, str]) -> None:
@@ -129,7 +137,7 @@ class Machine:
         who = ["-c", "user.name=t", "-c", "user.email=t@example.test"]
         for words in (["add", "-A"], [*who, "commit", "-qm", "t"], ["push", "-q", "origin", "HEAD:main"]):
             ran = self.run("git", "-C", "/srv/work", *words)
-            assert ran.status == 0, ran.output
+            assert ran.status == 0, ran.errors
 
     def unit(self, name: str = "prosody.service") -> dict[str, str]:
         """What systemd says of a unit."""
@@ -140,6 +148,15 @@ class Machine:
         """What systemd tells of Prosody since the boot: it is started once for each such line."""
         told = self.run("journalctl", "-u", "prosody.service", "--no-pager", "-o", "cat").output
         return [line for line in told.splitlines() if line.startswith("Started ")]
+
+
+def wait_until(is_so: Callable[[], object]) -> None:
+    """Look again and again. Raises TimeoutError."""
+    deadline = time.monotonic() + 2 * _PATIENCE
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.02)
 
 
 @contextmanager
