@@ -33,7 +33,7 @@ def living(pid: int) -> Process | None:
     uid = _effective_uid(pid)
     if argv is None or uid is None:
         return None
-    return Process(pid=pid, started=when, argv=argv, user=user_name(uid), boot=boot())
+    return Process(pid=pid, started=when, argv=argv, user=user_name(uid), boot=boot(), since=proc.since(when))
 
 
 def find(argv: tuple[str, ...]) -> tuple[Process, ...]:

@@ -87,7 +87,7 @@ def look(reader: Tracer, spec: HostSpec, site: Site, memory: Memory, *, revision
     try:
         plan = replace(plan, activation=_activation(reader, spec, site, plan))
     except SpecError as error:
-        if not _runs_as_it_lies(reader, site):
+        if not _runs_as_it_lies(reader, spec, site):
             raise
         # Prosody loaded this very text: a file that it includes was changed since, and by nobody of ours
         path = included(spec)[0]
@@ -158,7 +158,7 @@ def _activation(reader: Reader, spec: HostSpec, site: Site, plan: Plan) -> Activ
         return None
     if any(is_read(spec, change.object) for change in plan.changes):
         return None  # as it lies there it is not what will be loaded, and may be nothing that can be
-    running = activation.known_running(reader, process)
+    running = activation.known_running(reader, process, spec)
     text = _candidate(reader, spec, site, plan)
     if text is not None:
         candidate = loading.loaded(reader, spec, site, text, running=running)
@@ -176,10 +176,10 @@ def _activation(reader: Reader, spec: HostSpec, site: Site, plan: Plan) -> Activ
     return activation.activation(running, candidate, process, site)
 
 
-def _runs_as_it_lies(reader: Reader, site: Site) -> bool:
+def _runs_as_it_lies(reader: Reader, spec: HostSpec, site: Site) -> bool:
     """Whether the running Prosody has loaded the main file that lies there, whatever it includes."""
     process, text = activation.running_process(reader, site), reader.read(site.paths.config)
-    running = activation.known_running(reader, process) if process is not None else None
+    running = activation.known_running(reader, process, spec) if process is not None else None
     return running is not None and text is not None and running.files.get(str(site.paths.config)) == site.digest(text)
 
 

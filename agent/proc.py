@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import time
 
 _STATE, _STARTED = 0, 19
 """Fields 3 and 22 of /proc/PID/stat, counted from after the name."""
@@ -38,6 +39,17 @@ def start_time(pid: int) -> int | None:
     """The start time of a process that is not reaped yet, be it dead or alive; None when there is none."""
     fields = _fields(pid)
     return None if fields is None else int(fields[_STARTED])
+
+
+def since(ticks: int) -> float:
+    """The instant (epoch seconds) of a start time."""
+    return _booted() + ticks / os.sysconf("SC_CLK_TCK")
+
+
+@functools.cache
+def _booted() -> float:
+    """When this boot began, by the clock as it goes now."""
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @functools.cache

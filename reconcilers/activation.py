@@ -8,12 +8,15 @@ process does not.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Any
 
 from msgspec import Struct
 
-from reconcilers.contract import Process, Reader, Site
+from reconcilers.contract import FileInfo, Process, Reader, Site
+from reconcilers.loading import is_plain
 from reconcilers.profiles import manager
+from schemas.desired import HostSpec
 from schemas.plan import Activation, Disruption
 from schemas.record import Loaded
 
@@ -54,12 +57,27 @@ def running_process(reader: Reader, site: Site) -> Process | None:
     return manager(site).process(reader)
 
 
-def known_running(reader: Reader, process: Process) -> Loaded | None:
-    """What this very process was last proven to have loaded."""
+_TICK = 2.0
+"""Seconds by which a file must be older than a process to be what the process has read."""
+
+
+def known_running(reader: Reader, process: Process, spec: HostSpec) -> Loaded | None:
+    """What this process was last proven to have loaded; or a former one, where nothing that it read has changed since.
+
+    So nobody is disturbed after a reboot, or when the service manager has started Prosody again.
+    """
     record = reader.recall(RUNNING)
-    if record is None or not process.is_recorded_in(record):
+    if record is None:
         return None
-    return Loaded.from_json(record.value)
+    loaded = Loaded.from_json(record.value)
+    if process.is_recorded_in(record):
+        return loaded
+    same = is_plain(spec) and all(_is_older(reader.stat(PurePosixPath(path)), process.since) for path in loaded.files)
+    return loaded if same else None
+
+
+def _is_older(file: FileInfo | None, instant: float) -> bool:
+    return file is not None and file.signature.ctime_ns / 1e9 < instant - _TICK
 
 
 def running_record(process: Process, loaded: Loaded) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class Completed(Struct, frozen=True, kw_only=True):
 class Process(Struct, frozen=True, kw_only=True):
     """A living process. `started` is in clock ticks since boot (proc(5)): with `pid` it names one process of that boot.
 
-    `boot` is the kernel's name for it.
+    `boot` is the kernel's name for it. `since` is the same start in epoch seconds.
     """
 
     pid: int
@@ -49,6 +49,7 @@ class Process(Struct, frozen=True, kw_only=True):
     argv: tuple[str, ...]
     user: str
     boot: str = ""
+    since: float = 0.0
 
     @property
     def identity(self) -> dict[str, int | str]:

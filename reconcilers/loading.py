@@ -28,7 +28,7 @@ def loaded(reader: Reader, spec: HostSpec, site: Site, text: bytes, *, running: 
     digest = site.digest(text)
     files = {str(site.paths.config): digest, **_certificates(reader, site)}
     same = running is not None and running.files.get(str(site.paths.config)) == digest
-    if running is not None and same and running.version == prosody.version and _is_plain(spec):
+    if running is not None and same and running.version == prosody.version and is_plain(spec):
         return replace(running, files=files)
     wanted = render_candidate(reader, spec, site)
     if isinstance(wanted, MainFile) and wanted.text == text:
@@ -56,7 +56,7 @@ def _foreign(reader: Reader, spec: HostSpec, site: Site, prosody: Prosody, text:
     return said
 
 
-def _is_plain(spec: HostSpec) -> bool:
+def is_plain(spec: HostSpec) -> bool:
     """Whether the text alone decides what is loaded: no Lua of git's own, no file beside it."""
     prosody = spec.host.prosody
     if prosody is None or prosody.include or prosody.template is not None:

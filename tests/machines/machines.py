@@ -146,7 +146,7 @@ class Machine:
 
     def events(self) -> list[str]:
         """What systemd tells of Prosody since the boot: it is started once for each such line."""
-        told = self.run("journalctl", "-u", "prosody.service", "--no-pager", "-o", "cat").output
+        told = self.run("journalctl", "-b", "-u", "prosody.service", "--no-pager", "-o", "cat").output
         return [line for line in told.splitlines() if line.startswith("Started ")]
 
 

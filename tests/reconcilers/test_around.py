@@ -192,9 +192,9 @@ def test_a_process_of_which_nothing_is_known_is_restarted(world: World) -> None:
     """Another start time is another process, whatever its number, and so is another boot."""
     record = activation.running_record(PROCESS, BASE)
     world.records[activation.RUNNING] = Record(value=record, at=0.0)
-    assert activation.known_running(world.host, PROCESS) == BASE
-    assert activation.known_running(world.host, replace(PROCESS, started=3)) is None
-    assert activation.known_running(world.host, replace(PROCESS, boot="another")) is None
+    assert activation.known_running(world.host, PROCESS, spec(hosts())) == BASE
+    assert activation.known_running(world.host, replace(PROCESS, started=3), spec(hosts())) is None
+    assert activation.known_running(world.host, replace(PROCESS, boot="another"), spec(hosts())) is None
     owed = activation.activation(None, BASE, PROCESS, world.site)
     assert owed is not None and owed.disruption is Disruption.RESTART
 

@@ -319,7 +319,7 @@ def _reload_and_restart(world: World, wanted: Any) -> None:
 
     def owed(other: Any) -> activation.Activation | None:
         text = candidate(world, other).text
-        running = activation.known_running(world.host, process)
+        running = activation.known_running(world.host, process, other)
         loaded = loading.loaded(world.host, other, world.site, text, running=running)
         return activation.activation(running, loaded, process, world.site)
 
