@@ -41,7 +41,7 @@ def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> 
             id=f"package:{name}",
             kind=Kind.CREATED,
             why="is not installed",
-            actions=(Install(packages=(name,)),),
+            actions=(Install(packages=(_asked(spec, name),)),),
             wanted="present",
             live=None,
             origin=spec.origin("packages", "apt", name) or spec.origin("prosody"),
@@ -53,6 +53,12 @@ def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> 
                 id=id_, kind=Kind.RELEASED, why="gone from git; it stays installed", actions=(), wanted=None,
                 live="present",
             )  # fmt: skip
+
+
+def _asked(spec: HostSpec, name: str) -> str:
+    """As apt is asked for it. A beginning is a pattern; whether what came is of a range, the loader judges."""
+    version = spec.host.prosody.version if spec.host.prosody is not None else "present"
+    return f"{name}={version}*" if version[0].isdigit() else name
 
 
 def _wanted(spec: HostSpec, site: Site) -> tuple[str, ...]:
