@@ -136,6 +136,8 @@ class Paths(Struct, frozen=True, kw_only=True):
     """A directory that the Prosody user may enter and only the agent may write."""
     secrets: PurePosixPath
     """Generated secrets, 0700."""
+    plugins: tuple[PurePosixPath, ...] = ()
+    """What this kind of host adds to `plugin_paths`."""
 
 
 Answer = TypeVar("Answer")

@@ -55,7 +55,7 @@ def find_prosody(reader: Reader, candidates: tuple[PurePosixPath, ...] = CANDIDA
 def find_modules(reader: Reader, prosody: Prosody, paths: Paths) -> frozenset[str]:
     """Every module that this Prosody would find by itself: its own, and what `prosodyctl install` brought."""
     brought = paths.data / "custom_plugins"
-    names = [name for place in (prosody.modules, brought) for name in reader.listdir(place) or ()]
+    names = [name for place in (prosody.modules, *paths.plugins, brought) for name in reader.listdir(place) or ()]
     for lua in reader.listdir(brought / "share/lua") or ():
         names += reader.listdir(brought / "share/lua" / lua) or ()
     return frozenset(name.removeprefix("mod_").removesuffix(".lua") for name in names)

@@ -27,6 +27,7 @@ def site_paths(home: PurePosixPath) -> Paths:
         socket=data / "prosody.sock",
         stage=PurePosixPath("/run/prosodist/stage"),
         secrets=PurePosixPath("/etc/prosodist/keys/generated"),
+        plugins=(PurePosixPath("/usr/local/lib/prosody/modules"),),
     )
 
 
@@ -36,6 +37,6 @@ def supplied_options(site: Site, ports: Mapping[str, int]) -> dict[str, object]:
         "pidfile": str(site.paths.pidfile),
         "certificates": str(site.paths.certificates),
         "log": {"info": str(site.paths.log), "error": str(_LOGS / "prosody.err")},
-        "plugin_paths": ("/usr/local/lib/prosody/modules",),
+        "plugin_paths": tuple(map(str, site.paths.plugins)),
         "daemonize": False,
     }
