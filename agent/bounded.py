@@ -31,6 +31,8 @@ SECONDS = 10.0
 MEGABYTES = 256
 """Beyond what the agent had when it forked."""
 
+_POLITE = 5
+"""How much nicer a child is that makes ready beside its parent: the parent is who is waited for (nice(2))."""
 _LOOK_UP = 0.1
 """Seconds between two calls of `between`."""
 
@@ -209,6 +211,7 @@ def _serve(
             signal.signal(number, signal.SIG_IGN)  # Ctrl-C is for the parent; to die of it would look like a limit
         gc.disable()  # the child lives for moments, and a collection would copy every page it shares
         if prepare is not None:
+            os.nice(_POLITE)
             with contextlib.suppress(Exception):  # what could not be prepared fails when it is needed, and is told then
                 prepare()
             _send(answers, pickle.dumps((_Said.DONE, None)))
