@@ -231,7 +231,7 @@ def test_a_managers_default_brings_no_prosody() -> None:
 ZONE = 'profile: debian\nmaintenance: [{allow: "0 3 * * *", for: 1h, zone: %s}]'
 
 
-@pytest.mark.parametrize("zone", ["Europe/Berlin", "UTC", "America/Argentina/Buenos_Aires", "Etc/GMT-14", "CET"])
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "UTC", "America/Argentina/Buenos_Aires", "Etc/GMT-14"])
 def test_a_zone_of_the_tz_database_is_taken(zone: str) -> None:
     """By the name that IANA gives it."""
     assert read(ZONE % zone).host.maintenance[0].zone == zone
