@@ -33,6 +33,8 @@ def detect_profile(settings: Settings) -> str:
     profile = settings.profile or _kind()
     if profile not in PROFILES:
         raise SettingsError(f"profile: {profile} is not known to this version; write {' or '.join(PROFILES)}")
+    if PROFILES[profile].HAS_PACKAGE and os.geteuid() != 0:
+        raise SettingsError(f"profile: {profile} takes an agent that root runs; start it as root, or write local")
     return profile
 
 
@@ -90,9 +92,8 @@ class Place:
     def may_write(self, path: PurePosixPath) -> str:
         """Why a push may not write there; empty when it may."""
         if not any(map(path.is_relative_to, self._open)):
-            places = ", ".join(map(str, self._open))
             more = f", or open it on the host: allow: {{write: [{path.parent}]}}" if self._has_package else ""
-            return f"under the profile {self._profile} only {places} is open; choose a path below it{more}"
+            return f"under the profile {self._profile} only {_listed(self._open)} open; choose a path below it{more}"
         if path in self._directories:
             return f"the profile {self._profile} makes this directory; choose a path below it"
         return self._closed_to(path)
@@ -104,8 +105,7 @@ class Place:
         closed to reading.
         """
         if self._user is not None and not any(map(path.is_relative_to, self._readable)):
-            places = ", ".join(map(str, self._readable))
-            return f"the agent runs as root, so only {places} is open to reading; put the secret below it"
+            return f"the agent runs as root, so only {_listed(self._readable)} open to reading; put the secret below it"
         return self._closed_to(path)
 
     def may_look_again(self, entry: File) -> str:
@@ -152,6 +152,10 @@ class Place:
     def _closed_to(self, path: PurePosixPath) -> str:
         closed = self._fence.holder(path, self._closed)  # neither hands nor eyes follow a link below the home
         return f"{closed} is closed; choose another path" if closed else ""
+
+
+def _listed(places: tuple[PurePosixPath, ...]) -> str:
+    return f"{', '.join(map(str, places))} {'is' if len(places) == 1 else 'are'}"
 
 
 def _open_places(

@@ -3,8 +3,8 @@
 It is one file in the state directory. Whoever takes the directory to write there takes the file away first, and
 leaves a new one when it ends with a proof; so where the file lies, nothing that is remembered has changed. All else is
 compared here: who asks and by which program, the settings, the branch's tip, and everything the agent's look depended
-on, which may be files, processes and instants. A repository on another machine cannot be asked so cheaply: it gets no
-testimony. Light to import: see agent/ask.py.
+on, which may be files, processes and instants. A repository on another machine and a unit of systemd's cannot be asked
+so cheaply: with either there is no testimony. Light to import: see agent/ask.py.
 """
 
 from __future__ import annotations

@@ -16,7 +16,10 @@ _LOGS = PurePosixPath("/var/log/prosody")
 
 
 def site_paths(home: PurePosixPath) -> Paths:
-    """Those of the package; what is the agent's alone lies where the agent's own files do."""
+    """Those of the package; what is the agent's alone lies where the agent's own files do.
+
+    But for the stage: Prosody's user enters it, and /run/prosodist is closed to all but root.
+    """
     data = PurePosixPath("/var/lib/prosody")
     return Paths(
         config=_OWN / "prosody.cfg.lua",
@@ -25,7 +28,7 @@ def site_paths(home: PurePosixPath) -> Paths:
         pidfile=PurePosixPath("/run/prosody/prosody.pid"),
         log=_LOGS / "prosody.log",
         socket=data / "prosody.sock",
-        stage=PurePosixPath("/run/prosodist/stage"),
+        stage=PurePosixPath("/run/prosodist-stage"),
         secrets=PurePosixPath("/etc/prosodist/keys/generated"),
         plugins=(PurePosixPath("/usr/local/lib/prosody/modules"),),
     )

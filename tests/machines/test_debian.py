@@ -40,6 +40,7 @@ def test_one_commit_makes_a_server(bare: Machine) -> None:
     _what_a_person_stops_is_started(bare)
     _what_is_closed_is_refused(bare)
     _a_reboot_changes_nothing(bare)
+    _a_running_agent_follows_a_push(bare)
     _gone_from_git_is_ended(bare)
 
 
@@ -87,7 +88,9 @@ def _a_push_restarts_or_reloads(machine: Machine) -> None:
 
 
 def _what_a_person_stops_is_started(machine: Machine) -> None:
-    machine.run("systemctl", "disable", "--now", "prosody")
+    machine.run("systemctl", "disable", "prosody")
+    assert machine.prosodist("plan", "--detailed-exitcode").status == 2, "no proof of an ended agent hides it"
+    machine.run("systemctl", "stop", "prosody")
     outcome = machine.reconcile()
     assert [change["id"] for change in outcome["changes"]] == ["service:prosody"], outcome
     assert (machine.unit()["ActiveState"], machine.unit()["UnitFileState"]) == ("active", "enabled")
@@ -115,9 +118,22 @@ def _a_reboot_changes_nothing(machine: Machine) -> None:
     assert machine.unit()["ActiveState"] == "active"
     pid = machine.unit()["MainPID"]
     outcome = machine.reconcile()
-    assert [change["id"] for change in outcome["changes"]] == ["dir:/run/prosodist/stage"], outcome
+    assert [change["id"] for change in outcome["changes"]] == ["dir:/run/prosodist-stage"], outcome
     assert not outcome["activations"] and machine.unit()["MainPID"] == pid, "what it has loaded is known"
     assert machine.reconcile()["result"] == "in_sync"
+
+
+def _a_running_agent_follows_a_push(machine: Machine) -> None:
+    pid = machine.unit()["MainPID"]
+    machine.run("systemd-run", "--unit=agent", "--quiet", "/opt/prosodist/bin/prosodist", "run")
+    wait_until(lambda: machine.run("test", "-S", "/run/prosodist/control.sock").status == 0)
+    machine.push({NAME: DOCUMENT.replace("example.test: {}", "example.test: {}\n    example.net: {}")})
+    wait_until(lambda: "example.net" in (machine.root / "etc/prosody/prosody.cfg.lua").read_text())
+    wait_until(lambda: machine.unit()["MainPID"] not in (pid, "0"))
+    machine.run("systemctl", "kill", "--signal=KILL", "prosody")
+    wait_until(lambda: machine.reconcile()["result"] == "in_sync" and machine.unit()["ActiveState"] == "active")
+    machine.run("systemctl", "stop", "agent")
+    assert machine.unit()["ActiveState"] == "active", "Prosody goes on without the agent"
 
 
 def _gone_from_git_is_ended(machine: Machine) -> None:
