@@ -16,7 +16,7 @@ from agent.bounded import TooDear, Worker, borrow
 from agent.lua import LuaJudge
 from agent.source.tree import Entry
 from agent.source.tree import Tree as SourceTree
-from agent.warming import warm, warm_templates
+from agent.warming import warm, warm_all, warm_templates
 from reconcilers.alongside import beyond_the_fence, lint_templates
 from reconcilers.given import used_templates, variables
 from reconcilers.ports import placeholder_ports
@@ -231,7 +231,7 @@ class Beforehand(Struct, frozen=True, kw_only=True):
 @contextlib.contextmanager
 def beforehand() -> Iterator[Beforehand]:
     """Fork both now, for a process that has still much to import: there is more than one processor."""
-    with Worker(_Desk(), prepare=warm) as reader, Worker(prepare=warm_templates) as renderer:
+    with Worker(_Desk(), prepare=warm_all) as reader, Worker(prepare=warm_templates) as renderer:
         yield Beforehand(reader=reader, renderer=renderer)
 
 

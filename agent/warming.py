@@ -34,15 +34,20 @@ _PARTS: Mapping[str, str] = {
 
 def warm(host: Host | None = None) -> None:
     """Build what reading such a host needs; None: what reading any host does."""
-    warm_templates()
     _build("")
     for part in _said(host) if host is not None else ():
         if part in _PARTS:
             _build(_PARTS[part])
 
 
+def warm_all() -> None:
+    """What a child makes ready that will read a commit, templates and all."""
+    warm()
+    warm_templates()
+
+
 def warm_templates() -> None:
-    """Import what renders templates, and what tells their mistakes."""
+    """Import what renders templates, and what tells their mistakes: not in an agent, where it would stay, 2 MiB."""
     import reconcilers.render  # noqa: F401
 
 
