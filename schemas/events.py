@@ -42,6 +42,8 @@ def parse(file: str, data: bytes, findings: Findings) -> Map | None:
     text = decode(file, data, findings)
     if text is None:
         return None
+    if not text.strip("\r\n "):
+        text = ""  # however many lines of it: the parser would go through all of them
     builder = _Builder(file, text, findings)
     try:
         builder.run()
