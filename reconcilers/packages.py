@@ -1,4 +1,4 @@
-"""Packages: what git wants is installed, Prosody's own first of all."""
+"""Packages: Prosody's own is installed, where a package brings it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ class Have(Struct, frozen=True, kw_only=True):
 
 def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Site) -> Have:
     """Read what dpkg wrote."""
-    wanted = bool(_wanted(spec, site))
-    return Have(installed=dpkg.installed(reader.read(dpkg.STATUS) or b"") if wanted or owned else {})
+    return Have(installed=dpkg.installed(reader.read(dpkg.STATUS) or b"") if _wanted(spec, site) else {})
 
 
 def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> Iterator[Verdict]:
@@ -44,8 +43,8 @@ def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> 
             actions=(Install(packages=(_asked(spec, name),)),),
             wanted="present",
             live=None,
-            origin=spec.origin("packages", "apt", name) or spec.origin("prosody"),
-            touches=frozenset({"prosody"}) if name == _PROSODY else frozenset(),
+            origin=spec.origin("prosody"),
+            touches=frozenset({"prosody"}),
         )
     for id_ in owned:
         if id_.partition(":")[2] not in wanted:
