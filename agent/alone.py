@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from agent.settings import Settings
+
+_READING = frozenset({"plan", "reconcile", "confirm", "accept"})
+"""Verbs that read a commit: for any other two children would make ready for nothing."""
 
 
 def answer(
@@ -15,7 +19,7 @@ def answer(
     """The answer of an engine that lives for this verb. Raises AgentError."""
     from agent.reading import beforehand
 
-    with beforehand() as workers:
+    with beforehand() if verb in _READING else contextlib.nullcontext() as workers:
         from agent import log, loop  # with git, and all that judges a host: as much again as was imported till now
 
         log.configure(settings.log.format, settings.log.level)
