@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 
 from agent import processes, quietly, units
+from schemas.actions import Install
 from schemas.errors import Temporary
-from schemas.plan import Install
 
 UNIT = "prosodist-apt.service"
 _LOCK = "/var/lib/dpkg/lock-frontend"

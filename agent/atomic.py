@@ -20,8 +20,8 @@ from msgspec import Struct
 
 from agent.fence import Place
 from agent.users import group_name, user_name
+from schemas.actions import Signature
 from schemas.errors import ActionFailed, Stale
-from schemas.plan import Signature
 
 LARGEST = 64 * 2**20
 """Bytes. Nothing larger is read into memory."""

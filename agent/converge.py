@@ -25,6 +25,7 @@ from agent.state import State
 from agent.trace import Proof, Tracer
 from reconcilers import RECONCILERS, activation, loading
 from reconcilers.contract import Reader, Site
+from schemas.actions import Action, Control, Install, Keep, Link, RemoveFile, Signature, Spawn, WriteFile
 from schemas.desired import HostSpec
 from schemas.errors import (
     ActionFailed,
@@ -36,23 +37,7 @@ from schemas.errors import (
     Temporary,
     Unhealthy,
 )
-from schemas.plan import (
-    Action,
-    Activation,
-    Change,
-    Control,
-    Disruption,
-    DriftClass,
-    Install,
-    Keep,
-    Link,
-    NextRound,
-    Plan,
-    RemoveFile,
-    Signature,
-    Spawn,
-    WriteFile,
-)
+from schemas.plan import Activation, Change, Disruption, DriftClass, NextRound, Plan
 
 ROUNDS = 20
 STALE_ROUNDS = 3

@@ -16,8 +16,7 @@ from agent.eyes import Eyes
 from agent.fence import Fence, Place, failure, reach
 from agent.spawned import Spawned
 from agent.users import group_number, user_number
-from schemas.errors import ActionFailed, Temporary
-from schemas.plan import (
+from schemas.actions import (
     Action,
     ChoosePorts,
     Control,
@@ -36,6 +35,7 @@ from schemas.plan import (
     Stop,
     WriteFile,
 )
+from schemas.errors import ActionFailed, Temporary
 from schemas.record import Record
 from schemas.secret import Secret
 

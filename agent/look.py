@@ -16,22 +16,10 @@ from reconcilers import RECONCILERS, activation, drift, loading
 from reconcilers.candidate import included, object_id
 from reconcilers.contract import Reader, Site
 from reconcilers.included import is_read
+from schemas.actions import Make, WriteFile
 from schemas.desired import HostSpec
 from schemas.errors import AgentError, SpecError
-from schemas.plan import (
-    Activation,
-    Change,
-    DriftClass,
-    Holds,
-    Make,
-    NextRound,
-    PathChanges,
-    Plan,
-    Policy,
-    Verdict,
-    Wait,
-    WriteFile,
-)
+from schemas.plan import Activation, Change, DriftClass, Holds, NextRound, PathChanges, Plan, Policy, Verdict, Wait
 from schemas.record import OpenDrift, Owned
 
 CONTESTED_AFTER = 5

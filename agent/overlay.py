@@ -12,8 +12,9 @@ from agent.host import LocalHost
 from reconcilers.contract import Site
 from reconcilers.included import is_included, is_pattern
 from reconcilers.luatext import quote
+from schemas.actions import Link, MakeDir, RemoveFile, WriteFile
 from schemas.desired import HostSpec
-from schemas.plan import Link, MakeDir, Plan, RemoveFile, WriteFile
+from schemas.plan import Plan
 from schemas.secret import Secret
 
 

@@ -13,8 +13,8 @@ from agent import living, processes
 from agent.fence import Fence, Place, failure, reach
 from agent.users import user_name, user_number
 from reconcilers.contract import Process
+from schemas.actions import Signal, Spawn, Stop
 from schemas.errors import ActionFailed, Temporary
-from schemas.plan import Signal, Spawn, Stop
 from schemas.record import Record
 
 _APPENDING = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC

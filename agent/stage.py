@@ -18,9 +18,10 @@ from reconcilers.candidate import render_candidate, render_trial
 from reconcilers.contract import Completed, Prosody, Site
 from reconcilers.mainfile import MainFile
 from reconcilers.parsed import Refusal
+from schemas.actions import RemoveFile
 from schemas.desired import HostSpec
 from schemas.errors import SpecError
-from schemas.plan import Plan, RemoveFile, Wait
+from schemas.plan import Plan, Wait
 
 _FATAL = 1
 """`prosodyctl check config`: 1 it does not parse, 2 it has something to say, 0 nothing to say."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from agent import processes
 from reconcilers.contract import Unit
+from schemas.actions import Control
 from schemas.errors import ActionFailed, Temporary
-from schemas.plan import Control
 
 _SYSTEMCTL = "/usr/bin/systemctl"
 _ASKED = ("ActiveState", "UnitFileState", "MainPID")

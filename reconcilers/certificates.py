@@ -16,8 +16,9 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from reconcilers.contract import FileInfo, Reader, Site
+from schemas.actions import Keep, Make, RemoveFile
 from schemas.desired import Component, HostSpec, VirtualHost
-from schemas.plan import Change, Holds, Keep, Kind, Make, PathChanges, Policy, RemoveFile, Verdict, Wait
+from schemas.plan import Change, Holds, Kind, PathChanges, Policy, Verdict, Wait
 from schemas.record import Owned
 
 if TYPE_CHECKING:

@@ -17,9 +17,10 @@ from reconcilers.mainfile import HEADER, MainFile
 from reconcilers.optiondiff import diff_options
 from reconcilers.parsed import Parsed, Refusal, parse
 from reconcilers.profiles import has_package
+from schemas.actions import RemoveFile, WriteFile
 from schemas.desired import HostSpec
 from schemas.errors import SpecError
-from schemas.plan import Change, Holds, Kind, PathChanges, RemoveFile, Verdict, Wait, WriteFile
+from schemas.plan import Change, Holds, Kind, PathChanges, Verdict, Wait
 from schemas.record import Owned
 from schemas.secret import Secret
 

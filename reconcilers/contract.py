@@ -13,8 +13,9 @@ from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
 
+from schemas.actions import Signature
 from schemas.desired import HostSpec
-from schemas.plan import Signature, Verdict
+from schemas.plan import Verdict
 from schemas.record import Owned, Record
 from schemas.secret import Secret
 

@@ -9,8 +9,9 @@ from msgspec import Struct
 
 from reconcilers.contract import FileInfo, Reader, Site
 from reconcilers.profiles import has_package
+from schemas.actions import MakeDir
 from schemas.desired import HostSpec
-from schemas.plan import Change, Holds, Kind, MakeDir, Verdict
+from schemas.plan import Change, Holds, Kind, Verdict
 from schemas.record import Owned
 
 NAME = "directories"

@@ -11,7 +11,8 @@ from pathlib import PurePosixPath
 from msgspec import Struct
 from msgspec.structs import replace
 
-from schemas.plan import Change, DriftClass, Holds, Keep, Kind, Policy, Verdict
+from schemas.actions import Keep
+from schemas.plan import Change, DriftClass, Holds, Kind, Policy, Verdict
 from schemas.record import Owned
 
 

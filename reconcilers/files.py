@@ -13,22 +13,10 @@ from reconcilers.contract import FileInfo, Reader, Site
 from reconcilers.linediff import diff_lines
 from reconcilers.ports import known_ports
 from reconcilers.templated import render_file
+from schemas.actions import Action, Link, MakeDir, RemoveFile, WriteFile
 from schemas.desired import File, HostSpec
 from schemas.errors import Mark, Temporary
-from schemas.plan import (
-    Action,
-    Change,
-    Holds,
-    Kind,
-    Link,
-    MakeDir,
-    PathChanges,
-    Policy,
-    RemoveFile,
-    Verdict,
-    Wait,
-    WriteFile,
-)
+from schemas.plan import Change, Holds, Kind, PathChanges, Policy, Verdict, Wait
 from schemas.record import Owned
 from schemas.secret import Secret
 

@@ -9,8 +9,9 @@ from msgspec import Struct
 from reconcilers import dpkg
 from reconcilers.contract import Reader, Site
 from reconcilers.profiles import has_package
+from schemas.actions import Install
 from schemas.desired import HostSpec
-from schemas.plan import Change, Holds, Install, Kind, Verdict
+from schemas.plan import Change, Holds, Kind, Verdict
 from schemas.record import Owned
 
 NAME = "packages"

@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from reconcilers.contract import Reader, Site
 from reconcilers.mainfile import HEADER
+from schemas.actions import ChoosePorts, Forget, Remember
 from schemas.desired import HostSpec, Prosody, VirtualHost
-from schemas.plan import Change, ChoosePorts, Forget, Holds, Kind, NextRound, Remember, Verdict, Wait
+from schemas.plan import Change, Holds, Kind, NextRound, Verdict, Wait
 from schemas.record import Owned, Record
 
 NAME = "ports"

@@ -11,9 +11,10 @@ from pathlib import PurePosixPath
 from msgspec import Struct
 
 from reconcilers.contract import FileInfo, Reader, Site
+from schemas.actions import Make
 from schemas.desired import Age, Generated, HostFile, HostSpec, SecretRef
 from schemas.errors import Temporary
-from schemas.plan import Change, Holds, Kind, Make, NextRound, PathChanges, Verdict, Wait
+from schemas.plan import Change, Holds, Kind, NextRound, PathChanges, Verdict, Wait
 from schemas.record import Owned
 from schemas.sealed import NoIdentity, NotOpened, is_armored, open_secret
 from schemas.secret import Secret

@@ -10,8 +10,9 @@ from reconcilers.contract import Reader, Site
 from reconcilers.mainfile import HEADER
 from reconcilers.managers import Running
 from reconcilers.profiles import manager
+from schemas.actions import Action
 from schemas.desired import HostSpec
-from schemas.plan import Action, Change, Holds, Kind, NextRound, Verdict, Wait, Word
+from schemas.plan import Change, Holds, Kind, NextRound, Verdict, Wait, Word
 from schemas.record import Owned
 
 NAME = "services"

@@ -7,7 +7,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from reconcilers.contract import Process, Reader, Site
-from schemas.plan import Action
+from schemas.actions import Action
 
 
 class Running(Struct, frozen=True, kw_only=True):

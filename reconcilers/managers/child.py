@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reconcilers.contract import Process, Reader, Site
 from reconcilers.managers import Running
-from schemas.plan import Action, Forget, Remember, Signal, Spawn, Stop
+from schemas.actions import Action, Forget, Remember, Signal, Spawn, Stop
 
 PROCESS = "process:prosody"
 """The record of the child: `pid`, `started` (clock ticks since boot) and `boot`."""

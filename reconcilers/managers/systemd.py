@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reconcilers.contract import Process, Reader, Site
 from reconcilers.managers import Running
-from schemas.plan import Action, Control, Run
+from schemas.actions import Action, Control, Run
 
 UNIT = "prosody.service"
 _UP = frozenset({"active", "reloading", "activating", "refreshing"})

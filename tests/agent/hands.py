@@ -16,7 +16,7 @@ from typing import Any
 from agent.atomic import Copy
 from agent.fence import Fence
 from agent.host import LocalHost
-from schemas.plan import Signature
+from schemas.actions import Signature
 from schemas.record import Record
 
 PR_SET_PTRACER = 0x59616D61

@@ -14,8 +14,8 @@ from hands import Hands, dies_at, system_calls
 
 from agent import atomic
 from agent.fence import Fence
+from schemas.actions import Link, MakeDir, RemoveFile, WriteFile
 from schemas.errors import ActionFailed, Stale
-from schemas.plan import Link, MakeDir, RemoveFile, WriteFile
 
 OLD, NEW = b"old\n" * 3000, b"new\n" * 5000
 

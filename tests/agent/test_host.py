@@ -14,8 +14,7 @@ from hands import Hands
 from users import User
 
 from agent import living
-from schemas.errors import ActionFailed, Stale, Temporary
-from schemas.plan import (
+from schemas.actions import (
     ChoosePorts,
     Forget,
     Keep,
@@ -30,6 +29,7 @@ from schemas.plan import (
     Stop,
     WriteFile,
 )
+from schemas.errors import ActionFailed, Stale, Temporary
 from schemas.record import Record
 from schemas.secret import Secret
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hands import Hands
 
-from schemas.plan import MakeDir, WriteFile
+from schemas.actions import MakeDir, WriteFile
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from places import DOCUMENT, Place, is_open, on_both, taken
 
 from agent.host import LocalHost
-from schemas.plan import Action, Make
+from schemas.actions import Action, Make
 
 SILENT = print
 

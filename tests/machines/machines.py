@@ -1,7 +1,7 @@
 """Whole Debian machines: booted with systemd by systemd-nspawn, the program installed in a venv of its own.
 
-An image is built once by debootstrap and kept in the tests' cache; each machine is a copy. It shares this machine's
-network, so one runs at a time.
+An image is built once by debootstrap and kept in the tests' cache; each machine is a copy, in a network of its own:
+as many run at once as one likes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import releases
+from network import network
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "hosts"))
 
@@ -51,8 +52,9 @@ class Said(NamedTuple):
 class Machine:
     """A booted Debian, with a repository of desired state on it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, network: Path) -> None:
         self.root = root
+        self._network = network
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader = 0
 
@@ -61,7 +63,7 @@ class Machine:
         log = Path(f"{self.root}.log")
         with log.open("ab") as file:
             self._nspawn = subprocess.Popen(
-                ["unshare", "--mount", "sh", "-c", _BOOT, "boot", str(self.root)],
+                ["nsenter", f"--net={self._network}", "unshare", "--mount", "sh", "-c", _BOOT, "boot", str(self.root)],
                 stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
             )  # fmt: skip
         deadline = time.monotonic() + _PATIENCE
@@ -162,10 +164,7 @@ def wait_until(is_so: Callable[[], object]) -> None:
 @contextmanager
 def booted(codename: str) -> Iterator[Machine]:
     """A machine of this release, with the program as it lies in the checkout; ended and removed afterwards."""
-    with (
-        tempfile.TemporaryDirectory(prefix="machine-", dir=image(codename).parent) as scratch,
-        releases.locked(releases.cache() / "machine.lock"),
-    ):
+    with tempfile.TemporaryDirectory(prefix="machine-", dir=image(codename).parent) as scratch, network() as wires:
         root = Path(scratch, codename)
         subprocess.run(["cp", "-a", "--reflink=auto", str(image(codename)), str(root)], check=True)
         shutil.rmtree(root / SOURCE[1:])
@@ -173,7 +172,7 @@ def booted(codename: str) -> Iterator[Machine]:
         carry_settings(root)
         (root / "etc/prosodist").mkdir()
         (root / "etc/prosodist/agent.yaml").write_text(SETTINGS)
-        machine = Machine(root)
+        machine = Machine(root, wires)
         try:
             machine.boot()
             yield machine
@@ -214,8 +213,11 @@ def _install(root: Path) -> None:
 
 def _child(pid: int) -> int:
     """The first process that this one started; 0: none yet."""
+    return next(iter(_children(pid)), 0)
+
+
+def _children(pid: int) -> list[int]:
     try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
-        return 0
-    return int(children[0]) if children else 0
+        return []

@@ -14,8 +14,9 @@ from reconcilers import activation, certificates, directories, ports, services
 from reconcilers.contract import Process
 from reconcilers.installation import find_prosody, parse_program
 from reconcilers.managers import child
+from schemas.actions import Make, RemoveFile, Signal, Spawn, Stop
 from schemas.desired import Lua
-from schemas.plan import Disruption, Holds, Kind, Make, RemoveFile, Signal, Spawn, Stop, Wait
+from schemas.plan import Disruption, Holds, Kind, Wait
 from schemas.record import Loaded, Record
 
 DAY = 86_400.0

@@ -11,7 +11,8 @@ from world import World, spec
 
 from agent.draw import draw_pair
 from reconcilers import certificates, directories, drift
-from schemas.plan import Change, Holds, Keep, Kind, Make, Policy, Verdict, Wait
+from schemas.actions import Keep, Make
+from schemas.plan import Change, Holds, Kind, Policy, Verdict, Wait
 
 WANTED = spec({"virtual_hosts": {"a.test": {}}})
 NONE = spec({"virtual_hosts": {"b.test": {}}})

@@ -16,9 +16,10 @@ from reconcilers.candidate import render_candidate
 from reconcilers.mainfile import HEADER, MainFile
 from reconcilers.managers import child
 from reconcilers.parsed import Parsed, parse
+from schemas.actions import Stop, WriteFile
 from schemas.desired import Generated, HostFile, Lua
 from schemas.errors import SpecError, Temporary
-from schemas.plan import Change, Disruption, Holds, Kind, PathChanges, Policy, Stop, Wait, WriteFile
+from schemas.plan import Change, Disruption, Holds, Kind, PathChanges, Policy, Wait
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from reconcilers.drift import judge
-from schemas.plan import Change, DriftClass, Holds, Keep, Kind, Policy, RemoveFile
+from schemas.actions import Keep, RemoveFile
+from schemas.plan import Change, DriftClass, Holds, Kind, Policy
 from schemas.record import Owned
 
 PAGE = Path(__file__).parent.parent.parent / "docs/desired-state.md"

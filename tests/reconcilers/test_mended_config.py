@@ -13,9 +13,9 @@ from reconcilers import config, directories, judging, ports, secrets
 from reconcilers.managers import child
 from reconcilers.optiondiff import diff_options
 from reconcilers.parsed import parse
+from schemas.actions import Remember
 from schemas.desired import Generated
 from schemas.errors import SpecError
-from schemas.plan import Remember
 
 LUA = 'for _, name in ipairs { "x.test" } do\n  local text = [[\nVirtualHost "no.test"\n]]\nend\n'
 

@@ -9,8 +9,9 @@ import pytest
 from world import World, spec
 
 from reconcilers import certificates, directories, files, ports
+from schemas.actions import WriteFile
 from schemas.desired import HostSpec
-from schemas.plan import Change, Wait, WriteFile
+from schemas.plan import Change, Wait
 
 
 @pytest.fixture

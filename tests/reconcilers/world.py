@@ -22,10 +22,11 @@ from reconcilers.mainfile import MainFile
 from reconcilers.managers import child
 from reconcilers.profiles import local
 from reconcilers.render import render
+from schemas.actions import Stop
 from schemas.desired import Host as Document
 from schemas.desired import HostSpec, Source
 from schemas.errors import Mark
-from schemas.plan import Change, Stop, Verdict
+from schemas.plan import Change, Verdict
 from schemas.record import Owned, Record
 
 ALL: tuple[Reconciler[Any], ...] = (directories, secrets, ports, certificates, config, services)

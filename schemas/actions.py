@@ -1,0 +1,172 @@
+"""The actions: what hands can do, few, dull and printable. Secrets in them print as ***."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+
+from schemas.secret import Secret
+
+
+class Signature(NamedTuple):
+    """What tells two states of a path apart without reading it (lstat)."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+
+class WriteFile(Struct, frozen=True, kw_only=True):
+    """Make `path` a regular file with this content, atomically. `was` is what the plan saw there: None, nothing.
+
+    `owner` and `group` are names; None leaves a new file to the agent's own user. `mode` is 0 to 0o7777.
+    """
+
+    path: PurePosixPath
+    content: bytes | Secret
+    mode: int
+    owner: str | None = None
+    group: str | None = None
+    was: Signature | None = None
+
+
+class MakeDir(Struct, frozen=True, kw_only=True):
+    """Make `path` a directory with this mode and owner, or give an existing one both. Missing parents are made 0755."""
+
+    path: PurePosixPath
+    mode: int
+    owner: str | None = None
+    group: str | None = None
+
+
+class Link(Struct, frozen=True, kw_only=True):
+    """Make `path` a symbolic link to `target`, atomically."""
+
+    path: PurePosixPath
+    target: str
+    was: Signature | None = None
+
+
+class RemoveFile(Struct, frozen=True, kw_only=True):
+    """Remove a file, a link or an empty directory. `was` is what the plan saw there."""
+
+    path: PurePosixPath
+    was: Signature
+
+
+class Keep(Struct, frozen=True, kw_only=True):
+    """Keep a copy of what lies at `path` (content, mode, owner), encrypted, before it is changed or removed."""
+
+    path: PurePosixPath
+    why: str
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """Run a program to its end. `argv[0]` is absolute; a secret goes in by stdin only; `timeout` is in seconds."""
+
+    argv: tuple[str, ...]
+    user: str | None = None
+    stdin: Secret | None = None
+    timeout: float = 60.0
+
+
+class Spawn(Struct, frozen=True, kw_only=True):
+    """Start a child that stays, in a session of its own, and remember it under `id` (pid and start time)."""
+
+    id: str
+    argv: tuple[str, ...]
+    user: str | None = None
+    log: PurePosixPath | None = None
+    umask: int = 0o027
+
+
+class Stop(Struct, frozen=True, kw_only=True):
+    """End the child remembered under `id`: TERM, and KILL when it is still there after `timeout` seconds."""
+
+    id: str
+    timeout: float = 15.0
+
+
+class Signal(Struct, frozen=True, kw_only=True):
+    """Send the child remembered under `id` a signal (`HUP`)."""
+
+    id: str
+    name: str
+
+
+class Control(Struct, frozen=True, kw_only=True):
+    """Have systemd do something with a unit: start, stop, restart, reload, enable, disable, unmask.
+
+    `timeout` is in seconds.
+    """
+
+    unit: str
+    verb: str
+    timeout: float = 90.0
+
+
+class Install(Struct, frozen=True, kw_only=True):
+    """Have apt install these packages, each `name`, `name=version` or `name/suite`.
+
+    No package starts, restarts or stops a service meanwhile.
+    """
+
+    packages: tuple[str, ...]
+
+
+class Make(Struct, frozen=True, kw_only=True):
+    """Let the hands draw what must be random.
+
+    `kind` is `secret` (32 bytes, base64url) or `self-signed` (a pair, path.crt and path.key).
+    """
+
+    path: PurePosixPath
+    kind: str
+    parameters: tuple[tuple[str, str], ...] = ()
+    mode: int = 0o640
+    owner: str | None = None
+    group: str | None = None
+
+
+class ChoosePorts(Struct, frozen=True, kw_only=True):
+    """Find a free loopback port for each name and remember them under `id`, beside those remembered already."""
+
+    id: str
+    names: tuple[str, ...]
+
+
+class Remember(Struct, frozen=True, kw_only=True):
+    """Keep a record under `id`; the hands stamp it with the instant."""
+
+    id: str
+    record: Mapping[str, Any]
+
+
+class Forget(Struct, frozen=True, kw_only=True):
+    """Drop the record under `id`."""
+
+    id: str
+
+
+Action = (
+    WriteFile
+    | MakeDir
+    | Link
+    | RemoveFile
+    | Keep
+    | Run
+    | Spawn
+    | Stop
+    | Signal
+    | Control
+    | Install
+    | Make
+    | ChoosePorts
+    | Remember
+    | Forget
+)
