@@ -63,6 +63,7 @@ class Place:
         self._fqdn = settings.host
         self._home = PurePosixPath(settings.home)
         self._key = digest_key
+        self._allow = settings.allow
         self._age_key = PurePosixPath(os.path.realpath(settings.age_key))  # a look follows no link
         self._has_package = PROFILES[self._profile].HAS_PACKAGE
         self._user = PROSODY_USER if self._has_package else _prosody_user(settings.home)
@@ -132,6 +133,7 @@ class Place:
             group=self._group(),
             may_write=self.may_write,
             may_read=self.may_read,
+            allows=self._allows,
             digest=self._digest,
             render=render,
             hide=log.hide,
@@ -145,6 +147,12 @@ class Place:
             return group_name(pwd.getpwnam(self._user).pw_gid)
         except KeyError:
             return PROSODY_USER  # its package, which brings both, is yet to be installed
+
+    def _allows(self, word: str, value: str) -> bool:
+        """Without root the agent may do no more than whoever owns the account."""
+        if os.geteuid() != 0 or not isinstance(self._allow, Allow):
+            return True
+        return value in getattr(self._allow, word)
 
     def _digest(self, data: bytes) -> str:
         return hmac.digest(self._key, data, hashlib.sha256).hex()

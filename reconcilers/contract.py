@@ -175,6 +175,8 @@ class Site(Struct, frozen=True, kw_only=True):
     """Why a push may not write there; empty when it may."""
     may_read: Callable[[PurePosixPath], str]
     """Why a push may not have that file read; empty when it may."""
+    allows: Callable[[str, str], bool]
+    """Whether the host lets a push do this: a word of `allow` (`run`, `packages`, `services` …) and what of it."""
     digest: Callable[[bytes], str]
     """Keyed: state that leaks does not let a secret be guessed."""
     render: Callable[[str, bytes, Mapping[str, Any]], bytes]

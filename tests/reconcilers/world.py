@@ -88,6 +88,7 @@ class World:
             group=grp.getgrgid(pwd.getpwnam(owner).pw_gid).gr_name,
             may_write=lambda path: "",
             may_read=lambda path: "" if path.is_relative_to(home) else "not open",
+            allows=lambda word, value: True,
             digest=lambda data: hmac.digest(b"key", data, hashlib.sha256).hex(),
             render=render,
             hide=lambda secret: None,
