@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,9 +21,6 @@ from typing import Any, NamedTuple
 
 import releases
 from network import network
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "hosts"))
-
 from trees import CHECKOUT, Tree, carry_settings, copy_checkout, copy_pip_settings, pip_directories
 
 PACKAGES = "systemd,systemd-sysv,dbus,ca-certificates,python3,python3-venv,git,openssl,iproute2"

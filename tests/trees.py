@@ -19,7 +19,7 @@ from pathlib import Path
 
 import releases
 
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[1]
 PACKAGES = "ca-certificates,git"
 CARRIED = re.compile(r"PIP_.*|.*_proxy|SSL_CERT_FILE|SSL_CERT_DIR|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|CI", re.IGNORECASE)
 MOST_LINES = 150
