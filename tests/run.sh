@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 
 needed="git=git openssl=openssl prosody=prosody lua5.4=lua5.4 luac5.4=lua5.4 strace=strace sshd=openssh-server \
 ssh-keygen=openssh-client setpriv=util-linux vim=vim"
-for_hosts="debootstrap=debootstrap systemd-nspawn=systemd-container nft=nftables ip=iproute2"
+for_hosts="debootstrap=debootstrap systemd-nspawn=systemd-container nft=nftables ip=iproute2 gpg=gpg dpkg-scanpackages=dpkg-dev"
 
 wanted=$needed
 case " $* " in *" --hosts "*) wanted="$needed $for_hosts" ;; esac
