@@ -45,6 +45,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
     group: str | None = None
     policy: Policy
     origin: Mark | None = None
+    touches: frozenset[str] = frozenset()
+    """The services that read it."""
 
 
 class Have(Struct, frozen=True, kw_only=True):
@@ -188,6 +190,7 @@ def _base(path: PurePosixPath, entry: File, spec: HostSpec) -> Wanted:
         group=entry.group,
         policy=entry.drift or spec.host.drift,
         origin=spec.origin("files", str(path)),
+        touches=frozenset(service.partition("/")[0] for service in entry.notify),
     )
 
 
@@ -243,6 +246,7 @@ def _verdict(path: PurePosixPath, wanted: Wanted, seen: Seen | None, site: Site)
         live=live if seen is not None else (ABSENT if wanted.kind == ABSENT else None),
         origin=wanted.origin,
         policy=wanted.policy,
+        touches=wanted.touches,
         diff=_diff(path, wanted, seen),
     )
 
