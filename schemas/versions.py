@@ -13,8 +13,11 @@ _BOUNDS: Mapping[str, Callable[[Any, Any], bool]] = {">=": ge, "<=": le, ">": gt
 def is_wanted(version: str, wanted: str) -> bool:
     """Whether a version that is there (`13.0.1-1`) will do. `latest` cannot be told from it, and counts as no.
 
-    A bound looks as far as it is written: 13.0.1 is no more than 13.0, and not above it.
+    A bound looks as far as it is written: 13.0.1 is no more than 13.0, and not above it. So is Debian's epoch left
+    aside (`1:2.3-1` begins with 2.3), unless it is written.
     """
+    if ":" not in wanted:
+        version = version.partition(":")[2] or version
     if wanted == "present":
         return True
     bounds = re.findall(r"(>=|<=|!=|>|<|=) ?([^, ]+)", wanted)

@@ -28,6 +28,10 @@ from schemas.versions import is_wanted
         ("13.0.1", ">13.0", False),
         ("5.4.6", "=5.4", True),
         ("5.4.6", "!=5.4", False),
+        ("1:2.3-1", "2.3", True),
+        ("1:2.3-1", "1:2.3", True),
+        ("2:2.3-1", "1:2.3", False),
+        ("1:2.3-1", ">=2, <3", True),
     ],
 )
 def test_a_version_is_wanted_or_not(version: str, wanted: str, is_so: bool) -> None:
