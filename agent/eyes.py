@@ -82,6 +82,10 @@ class Eyes:
         """What systemd says of a unit. Raises Temporary."""
         return units.look(name)
 
+    def units(self, names: tuple[str, ...]) -> tuple[Unit, ...]:
+        """What systemd says of each, by one process. Raises Temporary."""
+        return units.look_at(names)
+
     def recall(self, id_: str) -> Record | None:
         """What was remembered under this id."""
         return self._recall(id_)

@@ -59,7 +59,7 @@ class Proof(Struct, frozen=True, kw_only=True):
             self.ripe_at is None
             and all(_record(host.recall(id_)) == record for id_, record in self.records)
             and still_so(self, now)
-            and all(host.unit(name) == unit for name, unit in self.units)
+            and host.units(tuple(name for name, _ in self.units)) == tuple(unit for _, unit in self.units)
         )
 
 
@@ -139,10 +139,14 @@ class Tracer:
         return self._host.find(argv)
 
     def unit(self, name: str) -> Unit:
-        """See `Reader`. Asked once in a look: each time it is a process."""
-        if name not in self._units:
-            self._units[name] = self._answer(lambda: self._host.unit(name))
-        return self._units[name]
+        """See `Reader`."""
+        return self.units((name,))[0]
+
+    def units(self, names: tuple[str, ...]) -> tuple[Unit, ...]:
+        """See `Reader`. Of each is asked once in a look: each time it is a process."""
+        if unknown := tuple(name for name in dict.fromkeys(names) if name not in self._units):
+            self._units |= zip(unknown, self._answer(lambda: self._host.units(unknown)), strict=True)
+        return tuple(self._units[name] for name in names)
 
     def recall(self, id_: str) -> Record | None:
         """See `Reader`."""

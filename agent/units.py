@@ -8,16 +8,44 @@ from schemas.actions import Control
 from schemas.errors import ActionFailed, Temporary
 
 _SYSTEMCTL = "/usr/bin/systemctl"
-_ASKED = ("ActiveState", "UnitFileState", "MainPID")
+_ASKED = (
+    *("Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "MainPID", "Type", "Result"),
+    *("NeedDaemonReload", "ConditionResult", "ConditionTimestampMonotonic"),
+)
 
 
 def look(name: str) -> Unit:
     """What systemd says of it. Raises Temporary when it does not answer."""
-    asked = processes.run((_SYSTEMCTL, "show", f"--property={','.join(_ASKED)}", "--", name), timeout=10.0)
-    said = dict(line.split("=", 1) for line in asked.stdout.decode(errors="replace").splitlines() if "=" in line)
-    if asked.code != 0 or "MainPID" not in said:
-        raise Temporary(f"{name}: systemd does not tell of it: {_words(asked.stderr)}")
-    return Unit(active=said["ActiveState"], enabled=said["UnitFileState"], pid=int(said["MainPID"]))
+    return look_at((name,))[0]
+
+
+def look_at(names: tuple[str, ...]) -> tuple[Unit, ...]:
+    """What systemd says of each, by one process for all. Raises Temporary when it does not answer."""
+    if not names:
+        return ()
+    asked = processes.run((_SYSTEMCTL, "show", f"--property={','.join(_ASKED)}", "--", *names), timeout=10.0)
+    units = tuple(map(_read, asked.stdout.decode(errors="replace").strip("\n").split("\n\n")))
+    if asked.code != 0 or len(units) != len(names) or not all(units):
+        raise Temporary(f"{', '.join(names)}: systemd does not tell of it: {_words(asked.stderr)}")
+    return tuple(filter(None, units))
+
+
+def _read(paragraph: str) -> Unit | None:
+    said = dict(line.split("=", 1) for line in paragraph.splitlines() if "=" in line)
+    if "ActiveState" not in said:
+        return None
+    return Unit(
+        name=said["Id"],
+        load=said["LoadState"],
+        active=said["ActiveState"],
+        sub=said["SubState"],
+        enabled=said["UnitFileState"],
+        pid=int(said.get("MainPID", "0")),  # a timer has no process
+        type=said.get("Type", ""),
+        result=said.get("Result", ""),
+        is_stale=said["NeedDaemonReload"] == "yes",
+        is_skipped=said["ConditionResult"] == "no" and said["ConditionTimestampMonotonic"] != "0",
+    )
 
 
 def control(action: Control) -> None:

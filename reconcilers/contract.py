@@ -63,11 +63,28 @@ class Process(Struct, frozen=True, kw_only=True):
 
 
 class Unit(Struct, frozen=True, kw_only=True):
-    """What systemd says of a unit: ActiveState, UnitFileState (empty: it has no file) and MainPID (0: none)."""
+    """What systemd says of a unit, in its own words (org.freedesktop.systemd1(5))."""
 
+    name: str
+    """Its Id: what an alias stands for."""
+    load: str
+    """LoadState: loaded, not-found, masked, bad-setting, error."""
     active: str
+    """ActiveState: active, reloading, inactive, failed, activating, deactivating."""
+    sub: str = ""
+    """SubState: running, exited, auto-restart …"""
     enabled: str
+    """UnitFileState: enabled, disabled, static, masked …; empty: it has no file."""
     pid: int
+    """MainPID; 0: none."""
+    type: str = ""
+    """Of a service: simple, oneshot …"""
+    result: str = ""
+    """How it ended last: success, exit-code, start-limit-hit …"""
+    is_stale: bool = False
+    """Its files are not what systemd has read (NeedDaemonReload)."""
+    is_skipped: bool = False
+    """It was to start, and its own conditions said that there is nothing for it to do here."""
 
 
 class Reader(Protocol):
@@ -97,7 +114,10 @@ class Reader(Protocol):
         """Every living process whose arguments end in these."""
 
     def unit(self, name: str) -> Unit:
-        """What systemd says of a unit; of one that is not there, that it is inactive. Raises Temporary."""
+        """What systemd says of a unit, named in full; of one that is not there, that it is inactive. Raises Temporary."""
+
+    def units(self, names: tuple[str, ...]) -> tuple[Unit, ...]:
+        """What systemd says of each, asked for all at once. Raises Temporary."""
 
     def recall(self, id_: str) -> Record | None:
         """What a plan asked to remember."""
