@@ -114,7 +114,7 @@ class Reader(Protocol):
         """Every living process whose arguments end in these."""
 
     def unit(self, name: str) -> Unit:
-        """What systemd says of a unit, named in full; of one that is not there, that it is inactive. Raises Temporary."""
+        """What systemd says of a unit, named in full; of one that is not there too. Raises Temporary."""
 
     def units(self, names: tuple[str, ...]) -> tuple[Unit, ...]:
         """What systemd says of each, asked for all at once. Raises Temporary."""
