@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from reconcilers import dpkg
 from reconcilers.contract import Reader, Site
-from reconcilers.profiles import has_package
+from reconcilers.profiles import has_package, manager
 from schemas.actions import Install
 from schemas.desired import HostSpec
 from schemas.plan import Change, Holds, Kind, Verdict
@@ -41,7 +41,7 @@ def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> 
             id=f"package:{name}",
             kind=Kind.CREATED,
             why="is not installed",
-            actions=(Install(packages=(_asked(spec, name),)),),
+            actions=(*manager(site).hold_back(), Install(packages=(_asked(spec, name),))),
             wanted="present",
             live=None,
             origin=spec.origin("prosody"),

@@ -100,7 +100,7 @@ class Signal(Struct, frozen=True, kw_only=True):
 
 
 class Control(Struct, frozen=True, kw_only=True):
-    """Have systemd do something with a unit: start, stop, restart, reload, enable, disable, unmask.
+    """Have systemd do something with a unit: start, stop, restart, reload, enable, disable, mask, unmask.
 
     `timeout` is in seconds.
     """

@@ -31,6 +31,9 @@ class Manager(Protocol):
     def process(self, reader: Reader) -> Process | None:
         """The living Prosody of this manager's."""
 
+    def hold_back(self) -> tuple[Action, ...]:
+        """Keep a Prosody that is installed next from being started before its configuration is there, at a boot too."""
+
     def reload(self, site: Site) -> tuple[Action, ...]:
         """Have it read its configuration again."""
 

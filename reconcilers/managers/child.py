@@ -39,6 +39,11 @@ def process(reader: Reader) -> Process | None:
     return found if found is not None and found.is_recorded_in(record) else None
 
 
+def hold_back() -> tuple[Action, ...]:
+    """Nobody else starts it."""
+    return ()
+
+
 def reload(site: Site) -> tuple[Action, ...]:
     """0.12's prosodyctl does no more than this signal, and says that all is well whatever the file contains."""
     return (Signal(id=PROCESS, name="HUP"),)

@@ -38,6 +38,11 @@ def process(reader: Reader) -> Process | None:
     return reader.process(pid) if pid else None
 
 
+def hold_back() -> tuple[Action, ...]:
+    """The package enables its unit: after a power cut the next boot would serve its stock configuration."""
+    return (Control(unit=UNIT, verb="mask"),)
+
+
 def reload(site: Site) -> tuple[Action, ...]:
     """The signal that the unit's ExecReload sends, without the /bin/kill that a minimal system lacks (procps)."""
     return (Run(argv=("/usr/bin/systemctl", "kill", "--kill-who=main", "--signal=HUP", "--", UNIT)),)
