@@ -14,12 +14,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import releases
+from disk import disk
 from network import network
 from trees import CHECKOUT, Tree, carry_settings, copy_checkout, copy_pip_settings, pip_directories
 
@@ -96,16 +97,24 @@ class Machine:
         return Said(ran.returncode, ran.stdout, ran.stderr)
 
     @contextmanager
-    def killed(self, *argv: str) -> Iterator[None]:
-        """Run a command in it meanwhile, and kill it in the end."""
-        command = subprocess.Popen(self._entered(*argv), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    def begun(self, *argv: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Run a command in it meanwhile, whatever becomes of it."""
+        command = subprocess.Popen(
+            self._entered(*argv), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         try:
-            yield
-            assert command.poll() is None, "it has ended by itself"
+            yield command
         finally:
             if child := _child(command.pid):  # nsenter enters no PID namespace itself
                 os.kill(child, signal.SIGKILL)
             command.wait()
+
+    @contextmanager
+    def killed(self, *argv: str) -> Iterator[None]:
+        """Run a command in it meanwhile, and kill it in the end."""
+        with self.begun(*argv) as command:
+            yield
+            assert command.poll() is None, "it has ended by itself"
 
     def _entered(self, *argv: str) -> list[str]:
         path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -158,11 +167,18 @@ def wait_until(is_so: Callable[[], object]) -> None:
 
 
 @contextmanager
-def booted(codename: str) -> Iterator[Machine]:
-    """A machine of this release, with the program as it lies in the checkout; ended and removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix="machine-", dir=image(codename).parent) as scratch, network() as wires:
+def booted(codename: str, *, megabytes: int | None = None) -> Iterator[Machine]:
+    """A machine of this release, with the program as it lies in the checkout; ended and removed afterwards.
+
+    With `megabytes`, on a disk of its own of that size; the image takes some 600.
+    """
+    with ExitStack() as stack:
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="machine-", dir=image(codename).parent))
+        wires = stack.enter_context(network())
         root = Path(scratch, codename)
-        subprocess.run(["cp", "-a", "--reflink=auto", str(image(codename)), str(root)], check=True)
+        if megabytes is not None:
+            stack.enter_context(disk(root, megabytes))
+        subprocess.run(["cp", "-aT", "--reflink=auto", str(image(codename)), str(root)], check=True)
         shutil.rmtree(root / SOURCE[1:])
         copy_checkout(root / SOURCE[1:])
         carry_settings(root)
