@@ -7,43 +7,36 @@ what we wrote no longer lies there.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from agent import drifts, failures, health, inventory, stage
-from agent.ending import Interrupted
-from agent.events import Events
-from agent.host import LocalHost
+from agent import activate, drifts, failures, health, inventory, stage
+from agent.activate import PROSODY
+from agent.house import House
 from agent.look import Memory, View, look, settled
-from agent.reading import Renderer
 from agent.state import State
 from agent.trace import Proof, Tracer
-from reconcilers import RECONCILERS, activation, loading
-from reconcilers.contract import Reader, Site
-from schemas.actions import Action, Control, Install, Keep, Link, RemoveFile, Signature, Spawn, WriteFile
+from reconcilers import RECONCILERS
+from reconcilers.contract import Site
+from schemas.actions import Action, Install, Keep, Link, RemoveFile, Signature, WriteFile
 from schemas.desired import HostSpec
 from schemas.errors import (
     ActionFailed,
     AgentError,
     Contested,
     NotConverging,
-    SpecError,
     Stale,
     Temporary,
     Unhealthy,
 )
-from schemas.plan import Activation, Change, Disruption, DriftClass, NextRound, Plan
+from schemas.plan import Activation, Change, DriftClass, NextRound, Plan
 
 ROUNDS = 20
 STALE_ROUNDS = 3
 """How often one object may move under our hands before it is left to the next pass."""
-PROSODY = "prosody"
-"""The service whose trouble makes a commit unwell; any other object that fails is told and tried again."""
 
 
 class PassFailed(AgentError):
@@ -55,19 +48,6 @@ class PassFailed(AgentError):
         super().__init__(str(cause))
         self.cause = cause
         self.made = made
-
-
-class House(Struct, frozen=True, kw_only=True):
-    """What a pass works with."""
-
-    host: LocalHost
-    state: State
-    events: Events
-    site: Callable[[Reader], Site]
-    """Looks the site up through a reader, so that the proof of an idle pass covers it."""
-    renderer: Renderer
-    clock: Callable[[], float] = time.time
-    stopping: Callable[[], bool] = lambda: False
 
 
 class Converged(Struct, frozen=True, kw_only=True):
@@ -153,15 +133,14 @@ def _round(house: House, spec: HostSpec, site: Site, view: View, memory: _Pass, 
     former = inventory.write_ahead(house.state, view, revision)
     memory.touched.clear()
     try:
-        if plan.activation is not None:
-            _perform(house, plan.activation.before)
         for change in plan.changes:
             if not _apply(house, change, memory, revision) and PROSODY in change.touches:
                 return  # it moved under our hands: what lies there now is nothing to make live, nor to start
         mark = health.mark_log(site)
-        if plan.activation is not None:
-            _activate(house, plan.activation, memory, revision)
-        _prove(house, spec, plan, mark)
+        if (owed := plan.activation(PROSODY)) is not None:
+            activate.perform(house, owed, revision=revision)
+            memory.activated.append(owed)
+        activate.prove(house, spec, plan, mark)
     except (ActionFailed, Unhealthy, NotConverging) as error:
         raise PassFailed(error, tuple(memory.made)) from error
     finally:
@@ -172,29 +151,18 @@ def _round(house: House, spec: HostSpec, site: Site, view: View, memory: _Pass, 
 
 def _foresee(house: House, plan: Plan) -> None:
     """Nothing is written, and no Prosody stopped, for a start that cannot come."""
-    actions = [action for change in plan.changes for action in change.actions]
-    for action in (*actions, *(plan.activation.after if plan.activation else ())):
-        house.host.foresee(action)
-
-
-def _activate(house: House, owed: Activation, memory: _Pass, revision: str) -> None:
-    _perform(house, owed.after)
-    memory.activated.append(owed)
-    house.events.tell(
-        "activation.made",
-        revision=revision,
-        object=owed.service,
-        reason=owed.reason,
-        disruption=owed.disruption.name,
-    )
+    steps = [change.actions for change in plan.changes] + [owed.after for owed in plan.activations]
+    for actions in steps:
+        for action in actions:
+            house.host.foresee(action)
 
 
 def _apply(house: House, change: Change, memory: _Pass, revision: str) -> bool:
     """One change; whether it was made. What Prosody does not need may fail without failing the pass."""
-    _heed(house)
+    house.heed()
     critical = PROSODY in change.touches
     try:
-        _perform(house, change.actions)
+        house.perform(change.actions)
     except Stale as error:
         memory.stale[change.id] += 1
         if memory.stale[change.id] > STALE_ROUNDS:
@@ -218,41 +186,6 @@ def _apply(house: House, change: Change, memory: _Pass, revision: str) -> bool:
     house.events.change("change.made", change, revision=revision, origin=origin)
     drifts.corrected(house.state, house.events, change, revision=revision, at=house.clock())
     return True
-
-
-def _heed(house: House) -> None:
-    """End the pass here when the agent is asked to end."""
-    if house.stopping():
-        raise Interrupted
-
-
-def _perform(house: House, actions: tuple[Action, ...]) -> None:
-    for action in actions:
-        house.host.perform(action)
-
-
-def _prove(house: House, spec: HostSpec, plan: Plan, mark: health.LogMark) -> None:
-    """After Prosody was started, restarted or reloaded: is it well, and what has it loaded?
-
-    Of a process that was only found again nobody knows what it loaded: it may be older than what lies on the disk.
-    `mark` is where its log ended before.
-    """
-    started = any(isinstance(action, Spawn | Control) for change in plan.changes for action in change.actions)
-    if plan.activation is None and not started:
-        return
-    reader = house.host
-    reloads = plan.activation is not None and plan.activation.disruption is Disruption.RELOAD
-    try:
-        site = house.site(reader)
-        since = mark if reloads else None
-        process = health.prove(reader, spec, site, reloaded_after=since, between=lambda: _heed(house))
-        if process is None or (text := reader.read(site.paths.config)) is None:
-            return
-        loaded = loading.loaded(reader, spec, site, text)
-    except (SpecError, Temporary) as error:
-        # seen before the first write, a mistake costs nothing; now files were written, and it has to be undone
-        raise Unhealthy("loaded", f"what Prosody has loaded cannot be told: {error}") from error
-    house.state.remember(activation.RUNNING, activation.running_record(process, loaded), house.clock())
 
 
 def _give_up_repetitions(house: House, plan: Plan, memory: _Pass, revision: str) -> bool:
@@ -296,8 +229,8 @@ def _without(view: View, failed: dict[str, str]) -> View:
         return view
     theirs = any(id_.startswith("config:") for id_ in failed)
     kept = tuple(v for v in view.plan.verdicts if not (isinstance(v, Change) and v.id in failed))
-    activation = None if theirs else view.plan.activation
-    return replace(view, plan=replace(view.plan, verdicts=kept, activation=activation))
+    activations = tuple(a for a in view.plan.activations if not (a.service == PROSODY and theirs))
+    return replace(view, plan=replace(view.plan, verdicts=kept, activations=activations))
 
 
 def _postponing(view: View) -> View:

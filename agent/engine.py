@@ -7,8 +7,8 @@ from typing import Any
 
 from agent import answers, version
 from agent.bounded import reap
-from agent.converge import House
 from agent.ending import Interrupted
+from agent.house import House
 from agent.kept import Kept
 from agent.log import LOG
 from agent.logfiles import Logs

@@ -36,8 +36,8 @@ def write_ahead(state: State, view: View, revision: str) -> tuple[Owned, ...]:
                 made=ours.made if ours else change.live is None,
             )
         )
-    owed = view.plan.activation
-    state.begin_round(begun, owes=f"{owed.service}: {owed.disruption.name}" if owed else None)
+    owed = ", ".join(f"{owed.service}: {owed.disruption.name}" for owed in view.plan.activations)
+    state.begin_round(begun, owes=owed or None)
     return tuple(former)
 
 

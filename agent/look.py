@@ -73,7 +73,8 @@ def look(reader: Tracer, spec: HostSpec, site: Site, memory: Memory, *, revision
     allowed, held = _hold(verdicts, spec, memory, revision)
     plan = Plan(verdicts=tuple(allowed), held=tuple(held), reported=tuple(reported))
     try:
-        plan = replace(plan, activation=_activation(reader, spec, site, plan))
+        if (owed := _activation(reader, spec, site, plan)) is not None:
+            plan = replace(plan, activations=(owed,))
     except SpecError as error:
         if not _runs_as_it_lies(reader, spec, site):
             raise
@@ -198,4 +199,4 @@ def _is_minded(spec: HostSpec) -> bool:
 
 def settled(view: View) -> bool:
     """Nothing may be done now and nothing is owed."""
-    return not view.plan.changes and view.plan.activation is None
+    return not view.plan.changes and not view.plan.activations

@@ -16,11 +16,11 @@ from agent import keys, log, notify, site, version, witness
 from agent.atomic import Copy
 from agent.bounded import apart
 from agent.control import Request, Server
-from agent.converge import House
 from agent.ending import Interrupted
 from agent.engine import Engine
 from agent.events import Events
 from agent.host import LocalHost
+from agent.house import House
 from agent.kept import Kept
 from agent.log import LOG
 from agent.logfiles import Logs
@@ -174,6 +174,7 @@ def _engine(
             host=host,
             state=state,
             events=events,
+            kept=kept,
             site=lambda reader: place.site(reader, renderer.render, pairs),
             renderer=renderer,
             stopping=watch.stopping,

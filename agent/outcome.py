@@ -134,7 +134,6 @@ def plan_json(
 
     `refusal` is why this is the plan of what was right before, and not of the newest commit.
     """
-    activation = plan.activation
     mistakes = refusal.mistakes if isinstance(refusal, SpecError) else ()
     return {
         "in_sync": plan.in_sync,
@@ -144,7 +143,7 @@ def plan_json(
         "held": [change_json(change) for change in plan.held],
         "reported": [change_json(change) for change in plan.reported],
         "waits": [wait_json(wait) for wait in plan.waits],
-        "activation": None if activation is None else activation_json(activation),
+        "activations": [activation_json(activation) for activation in plan.activations],
         "mistakes": [mistake_json(mistake) for mistake in mistakes],
         "failures": [] if refusal is None or mistakes else [str(refusal)],
     }

@@ -7,8 +7,9 @@ from msgspec.structs import replace
 
 from agent import drifts
 from agent.choice import Choice, Read, Target
-from agent.converge import Converged, House, PassFailed, converge, observe, recollect
+from agent.converge import Converged, PassFailed, converge, observe, recollect
 from agent.ending import Interrupted
+from agent.house import House
 from agent.log import LOG, redact
 from agent.look import CONTESTED_AFTER
 from agent.outcome import Outcome, Result

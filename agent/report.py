@@ -76,7 +76,7 @@ def _plan(answer: Answer) -> Iterator[str]:
     yield from _changes(answer["reported"], "reported only: ")
     yield from _changes(answer["held"], "held: ")
     yield from _waits(answer["waits"])
-    if activation := answer["activation"]:
+    for activation in answer.get("activations", ()):  # an earlier version's plan, held, has another word
         yield escape(f"then {activation['service']}: {activation['disruption'].lower()}, {activation['reason']}")
     at = f" at {answer['revision']}" if answer["revision"] else ""
     if answer["in_sync"]:

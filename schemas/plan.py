@@ -127,20 +127,26 @@ Verdict = Holds | Change | Wait
 
 
 class Activation(Struct, frozen=True, kw_only=True):
-    """What makes the round's changes live in one service: computed once per round."""
+    """What makes changes live in one service: computed once per round.
+
+    `check` says first whether the new files are good. `unit` is looked at in the end; empty: Prosody's, which is proved
+    well. Without `after` there is nothing to do but to check: the service does not run, or was started meanwhile.
+    """
 
     service: str
     after: tuple[Action, ...]
     reason: str
     disruption: Disruption
-    before: tuple[Action, ...] = ()
+    check: Run | None = None
+    unit: str = ""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """One round: every verdict, the activation owed, and what is held until a person confirms."""
+    """One round: every verdict, the activations owed, and what is held until a person confirms."""
 
     verdicts: tuple[Verdict, ...] = ()
-    activation: Activation | None = None
+    activations: tuple[Activation, ...] = ()
+    """One for each service; Prosody's first, since a commit that fails there is gone back from as a whole."""
     held: tuple[Change, ...] = ()
     reported: tuple[Change, ...] = ()
     """Seen, told and left as it is: `drift: detect`."""
@@ -155,10 +161,14 @@ class Plan(Struct, frozen=True, kw_only=True):
         """What cannot be done yet."""
         return tuple(v for v in self.verdicts if isinstance(v, Wait))
 
+    def activation(self, service: str) -> Activation | None:
+        """What is owed to this service."""
+        return next((owed for owed in self.activations if owed.service == service), None)
+
     @property
     def in_sync(self) -> bool:
         """No difference of any sort between git and host. A Wait counts as one."""
-        return not (self.changes or self.waits or self.held or self.reported or self.activation)
+        return not (self.changes or self.waits or self.held or self.reported or self.activations)
 
     def problems(self) -> Iterator[str]:
         """What makes this plan unfit to be carried out; a bug of a reconciler, not of a commit."""

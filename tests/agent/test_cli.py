@@ -181,7 +181,7 @@ def test_plan_tells_by_its_exit_code_when_asked_to(agent: Agent, config: Path) -
     assert prosodist("plan", "--config", config).returncode == 0
     for plan, code in (
         (Plan(verdicts=(CHANGE,)), 2), (Plan(verdicts=(WAIT,)), 2), (Plan(held=(HELD,)), 2), (Plan(), 0),
-        (Plan(activation=Activation(service="prosody", after=(), reason="owed", disruption=Disruption.RESTART)), 2),
+        (Plan(activations=(Activation(service="prosody", after=(), reason="owed", disruption=Disruption.RESTART),)), 2),
     ):  # fmt: skip
         agent.plan = plan
         assert prosodist("plan", "--detailed-exitcode", "--config", config).returncode == code
