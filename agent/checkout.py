@@ -78,7 +78,6 @@ def _this_host(words: Words) -> tuple[Mapping[str, Facts], Callable[[HostSpec], 
         return {}, None
     from agent import elsewhere, site
     from agent.opening import Opener
-    from agent.reading import closed
     from agent.settings import load_settings
 
     settings = load_settings(words.config)
@@ -88,7 +87,7 @@ def _this_host(words: Words) -> tuple[Mapping[str, Facts], Callable[[HostSpec], 
     facts = replace(site.facts(settings), prosody=elsewhere.installed(), modules=modules)
 
     def judge(spec: HostSpec) -> Iterable[Mistake]:
-        yield from closed(spec, place.may_write, place.may_read, place.may_look_again)
+        yield from place.bounds.mistakes(spec)
         yield from unopened(spec)
 
     return {settings.host: facts}, judge

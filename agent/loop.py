@@ -159,7 +159,7 @@ def _engine(
         state = State.open(settings.state_dir)
         stack.callback(state.close)
         apart(partial(keys.ensure_age_key, settings.age_key))
-        place = site.Place(settings, config, state.digest_key())
+        place = site.Place(settings, config, state.digest_key(), partial(_made, state))
         kept = Kept(settings.state_dir, settings.age_key)
         events = Events(state)
         host = _host(place, state, kept, events)
@@ -185,9 +185,7 @@ def _engine(
         reader = CommitReader(
             name=settings.host,
             facts=facts,
-            may_write=place.may_write,
-            may_read=place.may_read,
-            may_look_again=place.may_look_again,
+            bounds=place.bounds,
             unopened=Opener(settings.age_key).mistakes,
             lua=LuaJudge(host, house.site),
             prosody=partial(_installed, house),
@@ -196,7 +194,7 @@ def _engine(
             beforehand=workers.reader if workers else None,
         )
         passes = Passes(house, source, anchor, reader.read)
-        logs = Logs(place.logs, place.fence())
+        logs = Logs(place.logs, place.bounds.fence)
         engine = Engine(settings, house, source, anchor, passes, kept, logs, pairs, prosody_user=place.user)
         yield engine, watch, reader
         witness.leave(settings, config, source, passes, host)
@@ -210,6 +208,11 @@ def _loss(state: State, anchor: Anchor) -> str:
         if state.fresh and anchor.read() is not None:
             return f"there is none, and {anchor.path} remembers an accepted commit"
     return ""
+
+
+def _made(state: State, id_: str) -> bool:
+    """Whether nothing was there before the agent made it."""
+    return any(id_ in owned and owned[id_].made for owned in state.owned().values())
 
 
 def _installed(house: House) -> str | None:
@@ -236,7 +239,7 @@ def _host(place: site.Place, state: State, kept: Kept, events: Events) -> LocalH
         events.tell("kept.stored", object=str(copy.path), reason=why, id=id_)
 
     return LocalHost(
-        fence=place.fence(),
+        fence=place.bounds.fence,
         keep=keep,
         remember=lambda id_, value: state.remember(id_, value, time.time()),
         recall=state.recall,

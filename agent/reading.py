@@ -6,13 +6,13 @@ import contextlib
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
-from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from agent.bounded import TooDear, Worker, borrow
+from agent.bounds import Bounds
 from agent.lua import LuaJudge
 from agent.source.tree import Entry
 from agent.source.tree import Tree as SourceTree
@@ -20,7 +20,7 @@ from agent.warming import warm, warm_all, warm_templates
 from reconcilers.alongside import beyond_the_fence, lint_templates
 from reconcilers.given import used_templates, variables
 from reconcilers.ports import placeholder_ports
-from schemas.desired import Age, File, HostFile, HostSpec, Source
+from schemas.desired import Age, HostSpec, Source
 from schemas.errors import Mark, Mistake, SpecError
 from schemas.glimpse import Glimpse, glimpse
 from schemas.load import Facts, Library, Tree, load, with_sources
@@ -30,11 +30,6 @@ Answer = TypeVar("Answer")
 _MOST_ANSWERS = 1000
 _MOST_TEXT = 2**20
 """Bytes of rendered text that are kept."""
-
-Judge = Callable[[PurePosixPath], str]
-"""Why a push may not touch this path; empty when it may."""
-ModeJudge = Callable[[File], str]
-"""Why the agent could not look again at what it writes with this mode; empty when it can."""
 
 
 class _Reading(Struct, frozen=True, kw_only=True):
@@ -54,9 +49,8 @@ class Reader(Struct, kw_only=True):
 
     name: str
     facts: Facts
-    may_write: Judge | None = None
-    may_read: Judge | None = None
-    may_look_again: ModeJudge | None = None
+    bounds: Bounds | None = None
+    """What a push may do on this host."""
     unopened: Callable[[HostSpec], Iterable[Mistake]] | None = None
     """The encrypted secrets that this host's key does not open; None on a machine without its key."""
     lua: LuaJudge | None = None
@@ -84,8 +78,7 @@ class Reader(Struct, kw_only=True):
         mistakes: list[Mistake] = []
         if spec is None:
             spec, mistakes = self._read_anew(tree, facts)
-        mistakes += _beyond_the_fence(spec, self.may_write, self.may_read)
-        mistakes += _out_of_sight(spec, self.may_look_again)
+        mistakes += self.bounds.mistakes(spec) if self.bounds else ()
         mistakes += self.unopened(spec) if self.unopened and not accepted else ()
         if mistakes:
             raise SpecError([*mistakes, *self._in_lua(spec, mistakes)])
@@ -143,7 +136,7 @@ class Reader(Struct, kw_only=True):
         except TooDear:
             raise SpecError(mistakes) from None
         mistakes += wrong
-        mistakes += beyond_the_fence(seen, self.facts.home, self.may_write) if self.may_write else ()
+        mistakes += beyond_the_fence(seen, self.facts.home, self.bounds.may_write) if self.bounds else ()
         mistakes += self.lua.fragments(seen.fragments) if self.lua else ()
         raise SpecError(mistakes)
 
@@ -271,29 +264,6 @@ def _too_dear(file: str, error: TooDear) -> SpecError:
     return SpecError([Mistake(mark=Mark(file, 1, 1), text=what)])
 
 
-def closed(spec: HostSpec, may_write: Judge, may_read: Judge, may_look_again: ModeJudge) -> tuple[Mistake, ...]:
-    """What a push of this host may not do."""
-    return (*_beyond_the_fence(spec, may_write, may_read), *_out_of_sight(spec, may_look_again))
-
-
-def _beyond_the_fence(spec: HostSpec, may_write: Judge | None, may_read: Judge | None) -> Iterator[Mistake]:
-    for name, entry in spec.host.files.items():
-        for path in (PurePosixPath(name), *_in_tree(PurePosixPath(name), entry, spec)):
-            if may_write and (why := may_write(path)):
-                where = "there" if str(path) == name else str(path)
-                yield _closed(spec, ("files", name), f"a push may not write {where}: {why}")
-    for way, ref in spec.secrets:
-        if may_read and isinstance(ref, HostFile) and (why := may_read(PurePosixPath(ref.host_file))):
-            yield _closed(spec, way, f"a push may not read {ref.host_file}: {why}")
-
-
-def _in_tree(path: PurePosixPath, entry: File, spec: HostSpec) -> list[PurePosixPath]:
-    """Each file and directory that a tree brings besides its own."""
-    names = (name for name in spec.sources if entry.tree is not None and name.startswith(f"{entry.tree}/"))
-    files = {path / PurePosixPath(name).relative_to(entry.tree or "") for name in names}
-    return sorted(files.union(above for file in files for above in file.parents if path in above.parents))
-
-
 def _only_copied(spec: HostSpec) -> frozenset[str]:
     """Files of the repository whose bytes decide nothing: neither document nor template nor secret."""
     files = spec.host.files.values()
@@ -301,14 +271,3 @@ def _only_copied(spec: HostSpec) -> frozenset[str]:
     trees = tuple(f"{entry.tree}/" for entry in files if entry.tree is not None)
     read = spec.documents.union(used_templates(spec), (ref.age for _, ref in spec.secrets if isinstance(ref, Age)))
     return frozenset(path for path in spec.sources if path in sources or path.startswith(trees)) - read
-
-
-def _out_of_sight(spec: HostSpec, may_look_again: ModeJudge | None) -> Iterator[Mistake]:
-    for path, entry in spec.host.files.items():
-        if may_look_again and (why := may_look_again(entry)):
-            yield _closed(spec, ("files", path, "mode"), why)
-
-
-def _closed(spec: HostSpec, way: tuple[str | int, ...], text: str) -> Mistake:
-    subject = ".".join(map(str, way))
-    return Mistake(mark=spec.origin(*way) or Mark(f"hosts/{spec.name}.yaml"), subject=subject, text=text)

@@ -22,22 +22,7 @@ from schemas.errors import Mark, Mistake, SettingsError
 from schemas.events import parse
 from schemas.findings import Findings, nearest
 from schemas.nodes import Entry, List, Map, Node, Scalar, describe
-
-EVERYTHING: Literal["everything"] = "everything"
-
-ALLOW_KEYS = ("write", "read", "run", "sources", "users", "packages", "services")
-
-
-class Allow(Struct, frozen=True, kw_only=True):
-    """What a push may do beyond its profile's own table. Each is empty unless the host opens it."""
-
-    write: tuple[str, ...] = ()
-    read: tuple[str, ...] = ()
-    run: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()
-    users: tuple[str, ...] = ()
-    packages: tuple[str, ...] = ()
-    services: tuple[str, ...] = ()
+from schemas.opening import EVERYTHING, PATHS, WORDS, Allow
 
 
 class Log(Struct, frozen=True, kw_only=True):
@@ -243,10 +228,19 @@ class _Reading:
             case Scalar(value="everything"):
                 return EVERYTHING
             case Map() as lists:
-                self._refuse_unknown(lists, ALLOW_KEYS, "allow.")
-                return Allow(**{key: self._texts(f"allow.{key}", lists.entries.get(key)) for key in ALLOW_KEYS})
+                self._refuse_unknown(lists, WORDS, "allow.")
+                return Allow(**{key: self._allowed(key, lists.entries.get(key)) for key in WORDS})
         self._expected("allow", "everything, or a map such as {write: [/etc/nginx/conf.d]}")
         return Allow()
+
+    def _allowed(self, word: str, entry: Entry | None) -> tuple[str, ...]:
+        """What is open of one word. A path that means nothing would open nothing, and look as if it did."""
+        values = self._texts(f"allow.{word}", entry)
+        for place, value in enumerate(values):
+            is_plain = value.startswith("/") and os.path.normpath(value) == value and not value.startswith("//")
+            if word in (*PATHS, "run") and not is_plain and entry is not None and isinstance(entry.value, List):
+                self._found(entry.value.items[place], f"allow.{word}", "an absolute path in its plain form")
+        return values
 
     def _texts(self, subject: str, entry: Entry | None) -> tuple[str, ...]:
         if entry is None:

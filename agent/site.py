@@ -12,18 +12,18 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from agent import log
-from agent.fence import Fence
-from agent.settings import EVERYTHING, Allow, Settings
+from agent.address import Transport
+from agent.bounds import Bounds, Made
+from agent.settings import Settings
 from agent.users import PROSODY_USER, group_name, user_name
 from agent.where import which
 from reconcilers import installation
-from reconcilers.contract import Apart, Paths, Reader, Site
+from reconcilers.contract import Apart, Reader, Site
 from reconcilers.managers import child
 from reconcilers.profiles import PROFILES, site_paths
-from schemas.desired import File
 from schemas.errors import SettingsError
 from schemas.load import Facts
-from schemas.needs import OPEN_TO_READING, OPEN_TO_WRITING
+from schemas.opening import opening
 
 Render = Callable[[str, bytes, Mapping[str, Any]], bytes]
 
@@ -57,23 +57,24 @@ def facts(settings: Settings) -> Facts:
 class Place:
     """This host, as far as it does not change while the agent runs."""
 
-    def __init__(self, settings: Settings, config: Path, digest_key: bytes) -> None:
+    def __init__(self, settings: Settings, config: Path, digest_key: bytes, made: Made = lambda id_: False) -> None:
         """Raises SettingsError when the Prosody user is missing or cannot reach the home."""
         self._profile = detect_profile(settings)
         self._fqdn = settings.host
         self._home = PurePosixPath(settings.home)
         self._key = digest_key
-        self._allow = settings.allow
         self._age_key = PurePosixPath(os.path.realpath(settings.age_key))  # a look follows no link
         self._has_package = PROFILES[self._profile].HAS_PACKAGE
         self._user = PROSODY_USER if self._has_package else _prosody_user(settings.home)
-        own = tuple(_closed(settings, config))
         self._paths = paths = site_paths(self._profile, self._home)
-        self._open, self._readable = _open_places(settings, self._home, has_package=self._has_package)
-        hands = (*self._open, paths.stage, paths.secrets) if self._has_package else self._open
-        self._fence = Fence(open=hands, closed=own)
-        self._closed = frozenset((*own, *_prosodys(paths)))
-        self._directories = _directories(paths)
+        self.bounds = Bounds(
+            opening(self._profile, str(self._home), settings.allow, is_root=os.geteuid() == 0),
+            paths,
+            own=tuple(_closed(settings, config)),
+            hands=(paths.stage, paths.secrets) if self._has_package else (),
+            made=made,
+        )
+        """What a push may do here."""
         self._candidates = _candidates()
 
     @property
@@ -85,39 +86,6 @@ class Place:
     def logs(self) -> tuple[PurePosixPath, ...]:
         """What Prosody appends to, and nobody but the agent keeps small."""
         return () if self._has_package else (self._paths.log, self._paths.log.with_name(child.OUTPUT))
-
-    def fence(self) -> Fence:
-        """Where the hands may reach. The agent's own files below an open place are closed, Prosody's are not."""
-        return self._fence
-
-    def may_write(self, path: PurePosixPath) -> str:
-        """Why a push may not write there; empty when it may."""
-        if not any(map(path.is_relative_to, self._open)):
-            more = f", or open it on the host: allow: {{write: [{path.parent}]}}" if self._has_package else ""
-            return f"under the profile {self._profile} only {_listed(self._open)} open; choose a path below it{more}"
-        if path in self._directories:
-            return f"the profile {self._profile} makes this directory; choose a path below it"
-        return self._closed_to(path)
-
-    def may_read(self, path: PurePosixPath) -> str:
-        """Why a push may not have that file read; empty when it may.
-
-        Without root the agent may read no more than whoever owns the account; what is closed to writing is also
-        closed to reading.
-        """
-        if self._user is not None and not any(map(path.is_relative_to, self._readable)):
-            return f"the agent runs as root, so only {_listed(self._readable)} open to reading; put the secret below it"
-        return self._closed_to(path)
-
-    def may_look_again(self, entry: File) -> str:
-        """Why the agent could not see again what it writes with this mode; empty when it can.
-
-        Root reads whatever the mode is. Anybody else would write it, and never know what lies there.
-        """
-        needed = 0o500 if entry.directory else 0o400
-        if os.geteuid() == 0 or entry.mode is None or int(entry.mode, 8) & needed == needed:
-            return ""
-        return f"the agent, not being root, could not look at it again; write a mode that includes {needed:04o}"
 
     def site(self, reader: Reader, render: Render, apart: Apart) -> Site:
         """The site as it is now."""
@@ -131,9 +99,9 @@ class Place:
             user=self._user,
             owner=self._user or user_name(os.geteuid()),
             group=self._group(),
-            may_write=self.may_write,
-            may_read=self.may_read,
-            allows=self._allows,
+            may_write=self.bounds.may_write,
+            may_read=self.bounds.may_read,
+            allows=self.bounds.allows,
             digest=self._digest,
             render=render,
             hide=log.hide,
@@ -148,35 +116,8 @@ class Place:
         except KeyError:
             return PROSODY_USER  # its package, which brings both, is yet to be installed
 
-    def _allows(self, word: str, value: str) -> bool:
-        """Without root the agent may do no more than whoever owns the account."""
-        if os.geteuid() != 0 or not isinstance(self._allow, Allow):
-            return True
-        return value in getattr(self._allow, word)
-
     def _digest(self, data: bytes) -> str:
         return hmac.digest(self._key, data, hashlib.sha256).hex()
-
-    def _closed_to(self, path: PurePosixPath) -> str:
-        closed = self._fence.holder(path, self._closed)  # neither hands nor eyes follow a link below the home
-        return f"{closed} is closed; choose another path" if closed else ""
-
-
-def _listed(places: tuple[PurePosixPath, ...]) -> str:
-    return f"{', '.join(map(str, places))} {'is' if len(places) == 1 else 'are'}"
-
-
-def _open_places(
-    settings: Settings, home: PurePosixPath, *, has_package: bool
-) -> tuple[tuple[PurePosixPath, ...], tuple[PurePosixPath, ...]]:
-    """Where a push may write, and what it may have read: the home, or on a host of root's what its table says."""
-    if not has_package:
-        return (home,), (home,)
-    if settings.allow == EVERYTHING:
-        return (PurePosixPath("/"),), (PurePosixPath("/"),)
-    assert isinstance(settings.allow, Allow)
-    write, read = (*OPEN_TO_WRITING, *settings.allow.write), (*OPEN_TO_READING, *settings.allow.read)
-    return tuple(map(PurePosixPath, write)), tuple(map(PurePosixPath, read))
 
 
 def _closed(settings: Settings, config: Path) -> Iterator[PurePosixPath]:
@@ -184,6 +125,8 @@ def _closed(settings: Settings, config: Path) -> Iterator[PurePosixPath]:
     anchor = config.with_name("accepted")  # agent.state.Anchor's
     named = [settings.state_dir, settings.control_socket, settings.age_key, config, anchor]
     named += [path for path in (settings.ssh_key, settings.known_hosts, settings.token_file) if path]
+    if settings.address.transport is Transport.LOCAL:
+        named.append(Path(settings.address.url))  # its hooks run as whoever pushes
     for path in (*named, settings.home / ".ssh", *_program(settings.home)):
         yield PurePosixPath(path)
         yield PurePosixPath(os.path.realpath(path))
@@ -206,17 +149,6 @@ def _links(path: Path) -> Iterator[PurePosixPath]:
             yield PurePosixPath(os.path.realpath(above.parent), above.name)
             if above.exists():  # not a circle
                 yield from _links(Path(os.path.join(os.path.realpath(above.parent), above.readlink())))
-
-
-def _prosodys(paths: Paths) -> tuple[PurePosixPath, ...]:
-    """What of Prosody's own is written by the agent alone."""
-    return (paths.config, paths.stage, paths.secrets, paths.pidfile, paths.socket)
-
-
-def _directories(paths: Paths) -> frozenset[PurePosixPath]:
-    """What is made for Prosody, and what that lies in: a second opinion of one of these would never come to rest."""
-    made = (paths.data, paths.certificates, *(file.parent for file in (paths.config, paths.pidfile, paths.log)))
-    return frozenset((*made, paths.data.parent))
 
 
 def _prosody_user(home: Path) -> str | None:

@@ -17,7 +17,7 @@ from schemas.errors import Mark, Mistake, SpecError
 from schemas.fragments import Fragment
 from schemas.glimpse import glimpse
 from schemas.load import Facts, Library, host_names, load
-from schemas.needs import needs
+from schemas.needs import foretell
 
 Judge = Callable[[HostSpec], Iterable[Mistake]]
 """What of a host that stands is a mistake on this very machine."""
@@ -104,7 +104,7 @@ def validate(
     in_lua, unchecked = _in_lua(readings)
     mistakes.update(in_lua)
     notes = {note for reading in readings for note in reading.notes} - mistakes
-    notes.update(note for spec in specs if spec.name not in (facts or {}) for note in needs(spec))
+    notes.update(note for spec in specs if spec.name not in (facts or {}) for note in foretell(spec))
     notes.update(Mistake(mark=Mark(""), text=text) for text in unchecked)
     found = [Finding(mistake=mistake) for mistake in mistakes]
     found += [Finding(mistake=note, level=Level.NOTE) for note in notes]

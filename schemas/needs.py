@@ -1,153 +1,184 @@
-"""What a host must open in its own settings before a push may do what the document says: notes for a laptop.
+"""What a document takes of its host: everything that a push might not be allowed to do.
 
-Only the host knows its `allow`, and judges by it; this is the table of the page, under "Root".
+Whether it is allowed is said by `schemas.opening`: the same table on a laptop, where it makes notes, and on the host,
+where it makes mistakes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from schemas.desired import File, Host, HostFile, HostSpec
 from schemas.errors import Mark, Mistake
 from schemas.nodes import Way
+from schemas.opening import AS_ROOT, Allow, Opening, opening, origin
 
-_AS_ROOT = ("debian", "slackware")
-"""Profiles under which the agent is root. Under any other only the home is open, whatever is allowed."""
-OPEN_TO_WRITING = (
-    *("/etc/prosody", "/var/lib/prosody", "/srv", "/var/www", "/etc/motd"),
-    *("/usr/local/share/prosody", "/usr/local/lib/prosody"),
-)
-"""Where a push may write although the agent is root: what Prosody alone reads or runs, and what is only served."""
-OPEN_TO_READING = ("/etc/prosodist/secrets", "/var/lib/tor", "/etc/letsencrypt", "/etc/prosody", "/var/lib/prosody")
-_OWN_SOURCES = ("https://packages.prosody.im", "https://prosody.im")
-_CLOSED_IN_HOMES = ("<home>/.ssh",)
-"""Who may write there may log in. What is the agent's own only the host knows."""
 _HOLDS_MORE = ("tree", "directory", "git", "hg", "archive")
 """Kinds of files that are directories."""
+_SHOWN_BY_ROOT = "/etc/motd"
 _OWN_VARIABLES = ("LD_", "LUA_", "PATH")
 _PROSODY = "prosody"
+_OF_SYSTEMD = re.compile(
+    r"(?!systemd-sysctl$)(systemd-.*|initrd-.*|rescue|emergency|debug-shell|(console-|container-|serial-)?getty(@.*)?"
+    r"|kmod|quotaon|rc-local|halt-local|user(-runtime-dir)?@.*|dbus(-broker)?)(\.service)?"
+)
+"""Units that come with systemd: one powers the host off, another gives a shell without a password."""
 
 
 class Need(NamedTuple):
-    """`allow: {word: [value]}`, for what stands there."""
+    """`value` of `word`, for what stands at `way`. `hint` is what to write under `allow`.
+
+    `package` names one that makes it needless: what the agent has installed it may remove.
+    """
 
     way: Way
     word: str
     value: str
+    hint: str = ""
+    package: str = ""
 
 
-def needs(spec: HostSpec) -> Iterator[Mistake]:
-    """A note for each place that takes more than every host allows."""
+CLOSED = "closed"
+"""The word of a need that no setting answers but `allow: everything`."""
+
+
+def foretell(spec: HostSpec) -> Iterator[Mistake]:
+    """On a machine that is not the host: a note for each place that takes more than every such host allows."""
+    profile = spec.host.profile
+    table = opening(profile, "<home>", Allow(), is_root=profile in AS_ROOT)
+    yield from mistakes(spec, lambda need: refusal(need, table))
+
+
+def mistakes(spec: HostSpec, refuse: Callable[[Need], str]) -> Iterator[Mistake]:
+    """One for each thing that is refused, where it is said first."""
     told: set[tuple[str, str]] = set()
-    for way, word, value in _needs(spec):
-        if (word, value) not in told:
-            told.add((word, value))
-            mark = spec.origin(*way) or Mark(f"hosts/{spec.name}.yaml")
-            text = f"needs allow: {{{word}: [{value}]}} in agent.yaml on the host"
-            if word == "closed":
-                text = "is closed to a push, whatever the host allows; choose another path"
-            elif word == "home":
-                text = f"under the profile {spec.host.profile} only what lies below <home> is open to a push"
-            yield Mistake(mark=mark, subject=".".join(map(str, way)), text=text)
+    for need in needs(spec):
+        if why := refuse(need):
+            said = (need.word, need.hint or need.value)
+            if said not in told or need.word == CLOSED:
+                told.add(said)
+                mark = spec.origin(*need.way) or Mark(f"hosts/{spec.name}.yaml")
+                yield Mistake(mark=mark, subject=".".join(map(str, need.way)), text=why)
 
 
-def _needs(spec: HostSpec) -> Iterator[Need]:
+def refusal(need: Need, table: Opening) -> str:
+    """Why the host does not allow it; empty when it does."""
+    if need.word == CLOSED:
+        return "" if table.is_everything else f"is closed to a push, whatever the host allows; {need.hint}"
+    if table.allows(need.word, need.value):
+        return ""
+    if need.word == "write" and table.profile not in AS_ROOT:
+        return f"under the profile {table.profile} only what lies below <home> is open to a push"
+    word = "read" if need.word == "pair" else need.word
+    if word == "run" and table.allows("write", need.value):
+        return "is a program that a push could write, and root would run it; name one of the host's own"
+    return f"needs allow: {{{word}: [{need.hint or need.value}]}} in agent.yaml on the host"
+
+
+def needs(spec: HostSpec) -> Iterator[Need]:
+    """Everything that it takes, allowed or not."""
     host = spec.host
-    if host.profile not in _AS_ROOT:
-        for path in host.files:
-            if _is_below(path, _CLOSED_IN_HOMES):
-                yield Need(("files", path), "closed", path)
-            elif not path.startswith("<home>/"):
-                yield Need(("files", path), "home", path)
-        return
-    for path, file in host.files.items():
-        if not _is_below(path, OPEN_TO_WRITING):
-            yield Need(("files", path), "write", path if _is_directory(file) else str(PurePosixPath(path).parent))
-        if file.check:
-            yield Need(("files", path, "check"), "run", file.check[0])
-    yield from (Need(way, "read", path) for way, path in _read(spec) if not _is_below(path, OPEN_TO_READING))
+    yield from _files(host)
+    yield from _read(spec)
     yield from _certificates(host)
     yield from _software(host)
     yield from _running(host)
     yield from _users(host)
 
 
+def _files(host: Host) -> Iterator[Need]:
+    for path, file in host.files.items():
+        if ".ssh" in PurePosixPath(path).parts:
+            yield Need(("files", path), CLOSED, path, "choose another path")
+        elif path == _SHOWN_BY_ROOT and (file.link is not None or _is_directory(file)):
+            yield Need(("files", path), CLOSED, path, "it is open to a text alone; write content, source or template")
+        else:
+            hint = path if _is_directory(file) else str(PurePosixPath(path).parent)
+            yield Need(("files", path), "write", path, hint)
+        if file.check:
+            yield Need(("files", path, "check"), "run", file.check[0])
+        yield from _told(("files", path, "notify"), file.notify)
+
+
+def _told(way: Way, notices: tuple[str, ...]) -> Iterator[Need]:
+    """A notice may restart what it names."""
+    yield from (Need(way, "services", name) for name in notices if _OF_SYSTEMD.fullmatch(name))
+
+
 def _is_directory(file: File) -> bool:
     return any(getattr(file, kind) is not None for kind in _HOLDS_MORE)
 
 
-def _is_below(path: str, places: tuple[str, ...]) -> bool:
-    return any(PurePosixPath(path).is_relative_to(place) for place in places)
-
-
-def _read(spec: HostSpec) -> Iterator[tuple[Way, str]]:
+def _read(spec: HostSpec) -> Iterator[Need]:
     """Files on the host that the agent reads for git."""
     for name, value in spec.host.vars.items():
         if not isinstance(value, str):
-            yield ("vars", name), value.read
-    yield from ((way, secret.host_file) for way, secret in spec.secrets if isinstance(secret, HostFile))
+            yield Need(("vars", name), "read", value.read)
+    yield from (Need(way, "read", secret.host_file) for way, secret in spec.secrets if isinstance(secret, HostFile))
     for name, certificate in spec.host.certificates.items():
         if certificate.path is not None:
             pair = certificate.path
             said = filter(None, (pair.directory, pair.certificate, pair.key))
-            yield from ((("certificates", name, "path"), path) for path in said)
+            yield from (Need(("certificates", name, "path"), "pair", path) for path in said)
 
 
 def _certificates(host: Host) -> Iterator[Need]:
     for name, certificate in host.certificates.items():
+        way = ("certificates", name)
         challenge = certificate.challenge
         if challenge is not None and challenge.dns_01 is not None and challenge.dns_01.hook is not None:
-            yield Need(("certificates", name, "challenge"), "run", challenge.dns_01.hook)
-        if certificate.install is not None and not _is_below(certificate.install.directory, OPEN_TO_WRITING):
-            yield Need(("certificates", name, "install"), "write", certificate.install.directory)
+            yield Need((*way, "challenge"), "run", challenge.dns_01.hook)
+        if challenge is not None and challenge.http_01 is not None and challenge.http_01.webroot is not None:
+            yield Need((*way, "challenge"), "write", challenge.http_01.webroot)
+        if certificate.install is not None:
+            yield Need((*way, "install"), "write", certificate.install.directory)
+        yield from _told((*way, "notify"), certificate.notify)
 
 
 def _software(host: Host) -> Iterator[Need]:
     for name, source in host.apt_sources.items():
-        yield from (Need(("apt_sources", name), "sources", _origin(uri)) for uri in source.uris if _is_foreign(uri))
+        yield from (Need(("apt_sources", name), "sources", uri, origin(uri)) for uri in source.uris)
     own = host.prosody.package if host.prosody is not None else None
-    if own is not None and own.url and _is_foreign(own.url):
-        yield Need(("prosody", "package", "url"), "sources", _origin(own.url))
+    if own is not None and own.url and host.profile in AS_ROOT:
+        yield Need(("prosody", "package", "url"), "sources", own.url, origin(own.url))
     if host.packages is None:
         return
     for name, package in host.packages.pkgtools.items():
-        if package.url and _is_foreign(package.url):
-            yield Need(("packages", "pkgtools", name), "sources", _origin(package.url))
+        if package.url:
+            yield Need(("packages", "pkgtools", name), "sources", package.url, origin(package.url))
     for manager in ("apt", "pkgtools"):
         for name, package in getattr(host.packages, manager).items():
             if package.version == "absent":
-                yield Need(("packages", manager, name), "packages", name)
-
-
-def _origin(address: str) -> str:
-    parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _is_foreign(address: str) -> bool:
-    return _origin(address) not in _OWN_SOURCES
+                yield Need(("packages", manager, name), "packages", name, package=name)
 
 
 def _running(host: Host) -> Iterator[Need]:
     for name, service in host.services.items():
+        way = ("services", name)
         if service.check:
-            yield Need(("services", name, "check"), "run", service.check[0])
+            yield Need((*way, "check"), "run", service.check[0])
+        if _OF_SYSTEMD.fullmatch(name):
+            yield Need(way, "services", name)
         if not (service.enabled and service.running):
-            yield Need(("services", name), "services", name)
-        foreign = name != _PROSODY or any(variable.startswith(_OWN_VARIABLES) for variable in service.environment)
-        if service.environment and foreign:
-            yield Need(("services", name, "environment"), "services", name)
+            yield Need(way, "services", name, package=name)
+        for key in ("environment", "rlimits", "umask"):
+            if getattr(service, key) and (name != _PROSODY or (key == "environment" and _steers(service.environment))):
+                yield Need((*way, key), "services", name)
     for name, job in host.jobs.items():
         if job.user != _PROSODY:
             yield Need(("jobs", name, "user"), "users", job.user)
             yield Need(("jobs", name), "run", job.run[0] if job.run else str(job.script))
 
 
+def _steers(environment: Mapping[str, str]) -> bool:
+    """Whether it decides what code Prosody loads, which its modules do not."""
+    return any(variable.startswith(_OWN_VARIABLES) for variable in environment)
+
+
 def _users(host: Host) -> Iterator[Need]:
     for name, user in host.users.items():
-        if name != _PROSODY:
-            yield Need(("users", name), "users", name)
-        yield from (Need(("users", name, "groups"), "users", group) for group in user.groups if group != _PROSODY)
+        yield Need(("users", name), "users", name)
+        yield from (Need(("users", name, "groups"), "users", group) for group in user.groups)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.settings import EVERYTHING, Allow, Log, Settings, check_key_file, load_settings
+from agent.settings import Log, Settings, check_key_file, load_settings
 from agent.where import control_socket_of, default_config
 from schemas.errors import SettingsError
+from schemas.opening import EVERYTHING, Allow
 
 EVERY_KEY = """\
 # comments are fine

@@ -10,14 +10,14 @@ import yaml
 
 from schemas.errors import Mistake
 from schemas.load import Blob, Facts, host_names, load
-from schemas.needs import needs
+from schemas.needs import foretell
 
 HOSTS = [(section, name) for section in page.sections() for name in host_names(section.tree())]
 
 
 def told(document: str, prosody: str = "prosody: {virtual_hosts: [a.b]}\n") -> list[Mistake]:
     text = f"{document}{prosody}"
-    return [*needs(load({"hosts/a.yaml": Blob(text.encode()), "files/x": Blob(b"")}, "a", Facts()))]
+    return [*foretell(load({"hosts/a.yaml": Blob(text.encode()), "files/x": Blob(b"")}, "a", Facts()))]
 
 
 @pytest.mark.parametrize(("section", "name"), HOSTS, ids=[name for _, name in HOSTS])
@@ -29,7 +29,7 @@ def test_the_hosts_of_the_page_need_what_stands_above_them(section: page.Section
     said = re.search(r"agent\.yaml: allow: (\{.*\})", text.splitlines()[0])
     allowed = yaml.safe_load(said[1]) if said else {}
     found: dict[str, set[str]] = {}
-    for note in needs(load(section.tree(), name, Facts())):
+    for note in foretell(load(section.tree(), name, Facts())):
         ((word, values),) = yaml.safe_load(
             note.text.removeprefix("needs allow: ").partition(" in agent.yaml")[0]
         ).items()
