@@ -6,9 +6,10 @@ found by the next round of the same pass.
 
 from __future__ import annotations
 
-from reconcilers import certificates, config, directories, files, packages, ports, secrets, services
+from reconcilers import certificates, config, directories, files, packages, ports, secrets, services, sources
 from reconcilers.contract import Bound, Reconciler, bind
 
+_sources: Reconciler[sources.Have] = sources
 _packages: Reconciler[packages.Have] = packages
 _directories: Reconciler[directories.Have] = directories
 _ports: Reconciler[ports.Have] = ports
@@ -19,6 +20,7 @@ _files: Reconciler[files.Have] = files
 _services: Reconciler[services.Have] = services
 
 RECONCILERS: tuple[Bound, ...] = (
+    bind(_sources),
     bind(_packages),
     bind(_directories),
     bind(_ports),
