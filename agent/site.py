@@ -95,7 +95,7 @@ class Place:
             home=self._home,
             paths=self._paths,
             age_key=self._age_key,
-            prosody=installation.find_prosody(reader, self._candidates),
+            prosody=installation.find_prosody(reader, self._candidates) if self._has_user() else None,
             user=self._user,
             owner=self._user or user_name(os.geteuid()),
             group=self._group(),
@@ -107,6 +107,13 @@ class Place:
             hide=log.hide,
             apart=apart,
         )
+
+    def _has_user(self) -> bool:
+        """A package that a power cut left unpacked has brought its files, and not yet who runs them."""
+        try:
+            return self._user is None or bool(pwd.getpwnam(self._user))
+        except KeyError:
+            return False
 
     def _group(self) -> str:
         if self._user is None:
