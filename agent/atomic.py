@@ -9,6 +9,7 @@ only copy of someone's edit; it is kept aside too.
 from __future__ import annotations
 
 import ctypes
+import errno
 import functools
 import os
 import secrets
@@ -21,7 +22,7 @@ from msgspec import Struct
 from agent.fence import Place
 from agent.users import group_name, user_name
 from schemas.actions import Signature
-from schemas.errors import ActionFailed, Stale
+from schemas.errors import ActionFailed, AgentError, Stale
 
 LARGEST = 64 * 2**20
 """Bytes. Nothing larger is read into memory."""
@@ -60,10 +61,19 @@ def signature(found: os.stat_result) -> Signature:
     return Signature(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def write(place: Place, content: bytes, dress: Dress, was: Signature | None, keep: Keeper) -> None:
+def write(
+    place: Place,
+    content: bytes,
+    dress: Dress,
+    was: Signature | None,
+    keep: Keeper,
+    inspect: Callable[[PurePosixPath], None] | None = None,
+) -> None:
     """Make `place` a regular file with this content, its dress on before the content is in it.
 
-    Raises Stale when what is there is not `was`, ActionFailed for a directory, OSError as the kernel says.
+    `inspect` sees the candidate, beside its place under a name that begins with a dot, before it is given its own.
+    Raises Stale when what is there is not `was`, ActionFailed for a directory, OSError as the kernel says, and what
+    `inspect` raises: then nothing was done.
     """
     _expect(place, was)
     temporary = _temporary_name(place.name)
@@ -77,7 +87,9 @@ def write(place: Place, content: bytes, dress: Dress, was: Signature | None, kee
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-    except OSError:
+        if inspect is not None:
+            inspect(place.path.parent / temporary)
+    except (OSError, AgentError):
         os.unlink(temporary, dir_fd=place.directory)
         raise
     _commit(place, temporary, was, keep)
@@ -92,9 +104,7 @@ def link(place: Place, target: str, was: Signature | None, keep: Keeper) -> None
 
 
 def remove(place: Place, was: Signature, keep: Keeper) -> None:
-    """Remove a file, a link or an empty directory. What is gone already is no failure. Raises as `write`
-    does.
-    """
+    """Remove a file, a link or an empty directory. What is gone already is no failure. Raises as `write` does."""
     found = place.lstat()
     if found is None:
         return
@@ -153,11 +163,19 @@ def copy(place: Place) -> Copy | None:
 def read(place: Place) -> bytes | None:
     """The content of a regular file, without ever waiting for a writer of a FIFO; None when it is larger
     than `LARGEST`.
+
+    Raises OSError: EMLINK for a file that whoever owns the directory may have linked there without being allowed to
+    read it, ESTALE for what is no file any more.
     """
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     descriptor = os.open(place.name, flags, dir_fd=place.directory)
     try:
-        size = os.fstat(descriptor).st_size
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        if found.st_nlink > 1 and found.st_uid != os.fstat(place.directory).st_uid:
+            raise OSError(errno.EMLINK, os.strerror(errno.EMLINK))
+        size = found.st_size
         if size > LARGEST:
             return None
         chunks, total = [], 0
@@ -193,9 +211,7 @@ def sweep(place: Place, keep: Keeper) -> None:
 
 
 def _expect(place: Place, was: Signature | None) -> None:
-    """Refuse before anything is touched: a person's edit seen here is judged by the next round, and not
-    displaced.
-    """
+    """Refuse before anything is touched: a person's edit seen here is judged by the next round, and not displaced."""
     found = place.lstat()
     if found is not None and stat.S_ISDIR(found.st_mode):
         raise ActionFailed(f"{place.path}: a directory is in the way; move it away, or want a directory there")
@@ -259,9 +275,7 @@ def _renameat2() -> Callable[[int, bytes, int, bytes, int], int]:
 
 
 def _sync(place: Place) -> None:
-    """Make the directory's entries durable. It was opened to be passed through, which fsync(2) does not
-    take.
-    """
+    """Make the directory's entries durable. It was opened to be passed through, which fsync(2) does not take."""
     descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=place.directory)
     try:
         os.fsync(descriptor)

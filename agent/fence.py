@@ -127,6 +127,8 @@ _REMEDIES = {
     errno.ENOTEMPTY: "the directory is not empty; remove what is in it first",
     errno.EFBIG: "the file is larger than the agent's limit (ulimit -f); raise it",
     errno.EINVAL: "the file system cannot exchange names (renameat2); use ext4, xfs, btrfs or tmpfs",
+    errno.EMLINK: "it has a second name, and another owner than its directory; remove the one that is not meant to be",
+    errno.ESTALE: "somebody put something else there while it was looked at; it is looked at again",
     errno.ENOSYS: "the kernel cannot exchange two names (renameat2); use Linux 3.15 or newer",
 }
 

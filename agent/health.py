@@ -113,8 +113,10 @@ def _tail(site: Site, size: int) -> bytes:
     except OSError:
         return b""
     try:
-        size = min(size, _TAIL)
-        return os.pread(descriptor, size, max(0, os.fstat(descriptor).st_size - size))
+        found, size = os.fstat(descriptor), min(size, _TAIL)
+        if found.st_nlink > 1:
+            return b""  # its second name may be that of a file which Prosody's user may not read
+        return os.pread(descriptor, size, max(0, found.st_size - size))
     except OSError:
         return b""
     finally:
