@@ -6,13 +6,13 @@ import contextlib
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from msgspec.structs import replace
 
-from agent import keys, log, notify, site, version, witness
+from agent import keys, log, notify, program, site, version, witness
 from agent.atomic import Copy
 from agent.bounded import apart
 from agent.control import Request, Server
@@ -26,7 +26,6 @@ from agent.log import LOG
 from agent.logfiles import Logs
 from agent.lua import LuaJudge
 from agent.opening import Opener
-from agent.outcome import Outcome
 from agent.pairs import Pairs
 from agent.passes import Passes
 from agent.reading import Beforehand, Renderer
@@ -34,7 +33,7 @@ from agent.reading import Reader as CommitReader
 from agent.settings import Settings, check_key_file, load_settings
 from agent.source import Source
 from agent.state import Anchor, State
-from agent.watch import Reason, SignalReceived, Watch
+from agent.watch import Reason, SignalReceived, Timer, Watch
 from reconcilers import installation
 from schemas.errors import SettingsError
 
@@ -62,15 +61,16 @@ def serve(settings: Settings, config: Path) -> int:
             runs_prosody_as=engine.prosody_user,
         )
         reader.warm()
-        notify.notify("READY=1")
+        notify.notify("READY=1", "STATUS=The first pass")
+        status, why = 0, "a fault of the agent"
         try:
-            _Loop(settings, config, engine, watch, reader).run()
+            status = _Loop(settings, config, engine, watch, reader).run()
+            why = watch.stopped_by.name if watch.stopped_by else "another version was installed, and goes on"
         finally:
             notify.notify("STOPPING=1")
             server.close()
-            why = watch.stopped_by.name if watch.stopped_by else "a fault of the agent"
             LOG.info("agent.stopped", object=settings.host, reason=why)
-    return 0
+    return status
 
 
 class _Loop:
@@ -81,14 +81,22 @@ class _Loop:
         self._full_at = time.time() + settings.full_look
         self._unwatched: tuple[str, ...] = ()
 
-    def run(self) -> None:
+    def run(self) -> int:
+        """Until a signal says stop (0), or another version was installed. Returns the exit status."""
         if (directory := self._engine.source.directory) is not None:
             self._watch.watch_repository([str(directory)])
         self._pass()
-        while not self._watch.stopping():
-            reasons = self._watch.wait(self._next_poll(), expiry=self._engine.passes.wake_at)
-            if self._serve(reasons) and not self._watch.stopping():
+        poll_at = self._next_poll()
+        while not self._watch.stopping() and not program.is_replaced():
+            until = min(poll_at, notify.WATCHDOG.next_beat())
+            reasons = self._watch.wait(until, expiry=self._engine.passes.wake_at)
+            notify.WATCHDOG.beat()
+            if reasons == (Timer(),) and time.time() < poll_at:
+                continue  # no more than a sign of life was due
+            if self._serve(reasons) and not self._watch.stopping() and not program.is_replaced():
                 self._pass()
+            poll_at = self._next_poll()
+        return 0 if self._watch.stopping() else program.REPLACED
 
     def _serve(self, reasons: tuple[Reason, ...]) -> bool:
         """Answer who asks; whether a pass is wanted besides."""
@@ -97,6 +105,7 @@ class _Loop:
             if isinstance(reason, Request):
                 reason.serve(self._engine)
                 self._follow()
+                self._tell()
                 wanted, self._engine.wants_pass = wanted or self._engine.wants_pass, False
             elif isinstance(reason, SignalReceived) and reason.signal is signal.SIGHUP:
                 self._reload()
@@ -110,7 +119,8 @@ class _Loop:
         full = now >= self._full_at
         if full:
             self._full_at = now + self._settings.full_look
-        self._say(self._engine.passes.run(full=full))
+        self._engine.last = self._engine.passes.run(full=full)
+        self._tell()
         self._follow()
         self._engine.rest()
         self._reader.warm()
@@ -118,7 +128,7 @@ class _Loop:
     def _follow(self) -> None:
         """Watch what is managed now."""
         try:
-            unwatched = self._watch.watch_files(self._engine.passes.watched)
+            unwatched = self._watch.watch_files(self._engine.passes.watched | {program.MARK})
         except Exception as error:  # a limit of the kernel's; polls find what a watch would have told
             LOG.warning("paths.unwatched", object="every path", reason=str(error) or type(error).__name__)
             return
@@ -126,9 +136,12 @@ class _Loop:
             LOG.warning("paths.unwatched", object=unwatched[0], reason=f"{len(unwatched)} paths in all")
         self._unwatched = unwatched
 
-    def _say(self, outcome: Outcome) -> None:
-        self._engine.last = outcome
-        notify.notify(f"STATUS={outcome.result.value} {(outcome.revision or '')[:12]}\nWATCHDOG=1")
+    def _tell(self) -> None:
+        """For `systemctl status`: commit, sync, health."""
+        notify.WATCHDOG.beat()
+        if notify.is_supervised():
+            known = self._engine.answer("status", {}, lambda _: None)
+            notify.notify(f"STATUS={(known['applied'] or 'no commit')[:12]}: {known['sync']}, {known['health']}")
 
     def _next_poll(self) -> float:
         spread = 1 + random.uniform(-JITTER, JITTER)  # noqa: S311 (no secret)
@@ -136,11 +149,14 @@ class _Loop:
 
     def _reload(self) -> None:
         """SIGHUP: what may change while running are the intervals and the log."""
+        notify.say_reloading()
         try:
             fresh = load_settings(self._config)
         except Exception as error:  # the former settings are kept, whatever is wrong with the new ones
             LOG.error("settings.refused", reason=str(error))
             return
+        finally:
+            notify.notify("READY=1")
         self._settings = replace(self._settings, interval=fresh.interval, full_look=fresh.full_look, log=fresh.log)
         log.configure(fresh.log.format, fresh.log.level)
         LOG.info("settings.reloaded", object=str(self._config))
@@ -162,9 +178,10 @@ def _engine(
         place = site.Place(settings, config, state.digest_key(), partial(_made, state))
         kept = Kept(settings.state_dir, settings.age_key)
         events = Events(state)
-        host = _host(place, state, kept, events)
         watch = Watch(ours=lambda path: host.ours(PurePosixPath(path)))
         stack.callback(watch.close)
+        between = partial(_heed, watch)
+        host = _host(place, state, kept, events, heed=between)
         renderer = Renderer(workers.renderer if workers else None)
         anchor = Anchor(config.parent / "accepted")
         if reason := _loss(state, anchor):
@@ -177,9 +194,8 @@ def _engine(
             kept=kept,
             site=lambda reader: place.site(reader, renderer.render, pairs),
             renderer=renderer,
-            stopping=watch.stopping,
+            stopping=partial(_is_asked_to_end, watch),
         )
-        between = partial(_heed, watch)
         source = Source.from_settings(settings, between=between)
         source.open()
         reader = CommitReader(
@@ -229,11 +245,17 @@ def _modules(house: House) -> frozenset[str] | None:
 
 def _heed(watch: Watch) -> None:
     """End what others make us wait for when the agent is asked to end."""
-    if watch.stopping():
+    if _is_asked_to_end(watch):
         raise Interrupted
 
 
-def _host(place: site.Place, state: State, kept: Kept, events: Events) -> LocalHost:
+def _is_asked_to_end(watch: Watch) -> bool:
+    """Looked at between any two steps, so it is also the sign that the loop turns."""
+    notify.WATCHDOG.beat()
+    return watch.stopping()
+
+
+def _host(place: site.Place, state: State, kept: Kept, events: Events, *, heed: Callable[[], None]) -> LocalHost:
     def keep(copy: Copy, why: str) -> None:
         id_ = kept.keep(copy, why, at=time.time())
         events.tell("kept.stored", object=str(copy.path), reason=why, id=id_)
@@ -245,4 +267,5 @@ def _host(place: site.Place, state: State, kept: Kept, events: Events) -> LocalH
         recall=state.recall,
         forget=state.forget,
         clock=time.time,
+        heed=heed,
     )
