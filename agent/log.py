@@ -1,4 +1,4 @@
-"""The log: one line an event, for machines (json) or people (console), on stderr.
+"""The log: one line an event, for machines (json) or people (console), on stderr, which may be systemd's journal.
 
 An event is a constant name from `EVENTS` with fields; the stable ones are `time` (ISO 8601, UTC), `level`,
 `event`, `reason`, `object` (a path or JID), `revision` (the full id) and `class` (of a drift). No known secret
@@ -13,6 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -70,18 +71,22 @@ _SHORTEST = 6
 _DEEPEST = 12
 _FIRST_KEYS = ("time", "level", "event", "object", "class", "reason", "revision")
 _TERMINAL_CONTROLS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # what json.dumps leaves as it is
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+"""Syslog's, of systemd's journal."""
 _COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31"}
 
 
 def configure(format: str | None = None, level: str = "info") -> None:
-    """Set up all logging of this process. `format`: json or console; None: console on a terminal, else json.
+    """Set up all logging of this process. `format`: json or console; None: for people on a terminal and in the journal.
 
     `level`: debug, info, warning or error. May be called again, when the settings are read anew.
     """
     number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    in_journal = _is_journal()
     if format is None:
-        format = "console" if _is_terminal() else "json"
-    LOG.set_up(_render_console if format == "console" else _render_json, number)
+        format = "console" if _is_terminal() or in_journal else "json"
+    render = _render_console if format == "console" else _render_json
+    LOG.set_up(partial(_render_for_journal, render) if in_journal else render, number)
     if not any(isinstance(handler, _Libraries) for handler in logging.root.handlers):
         logging.root.addHandler(_Libraries(logging.WARNING))
 
@@ -198,6 +203,7 @@ def _render_json(_logger: object, _method: str, event: Mapping[str, Any]) -> str
 def _render_console(_logger: object, _method: str, record: Mapping[str, Any]) -> str:
     event = _ordered(record)
     time, level, name = (str(event.pop(key, "")) for key in ("time", "level", "event"))
+    when = f"{time} {_coloured(f'{level:<7}', level)} " if time else ""
     below: list[str] = []
     fields: list[str] = []
     for key, value in event.items():
@@ -209,8 +215,15 @@ def _render_console(_logger: object, _method: str, record: Mapping[str, Any]) ->
             below += [escape(str(line)) for line in value]
         else:
             fields.append(f"{escape(key)}={_quoted(value)}")
-    head = f"{time} {_coloured(f'{level:<7}', level)} {escape(name):<17} {' '.join(fields)}".rstrip()
+    head = f"{when}{escape(name):<17} {' '.join(fields)}".rstrip()
     return "\n".join([head, *(f"    {line}" for line in below)])
+
+
+def _render_for_journal(render: Callable[..., str], logger: object, method: str, event: Mapping[str, Any]) -> str:
+    """The journal has the time by itself, and takes a level at the head of each line (sd-daemon(3))."""
+    priority = _PRIORITIES.get(str(event.get("level")), 6)
+    timeless = {key: value for key, value in event.items() if key != "time"}
+    return "\n".join(f"<{priority}>{line}" for line in render(logger, method, timeless).split("\n"))
 
 
 def _ordered(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -234,6 +247,15 @@ def _is_terminal() -> bool:
         return sys.stderr.isatty()
     except (AttributeError, ValueError, OSError):  # closed, or never there
         return False
+
+
+def _is_journal() -> bool:
+    """Whether what we say goes to systemd's journal, and not somewhere that it was led to since (systemd.exec(5))."""
+    try:
+        found = os.fstat(sys.stderr.fileno())
+    except (AttributeError, ValueError, OSError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
 class _Stderr:

@@ -21,6 +21,7 @@ from typing import IO
 from msgspec import Struct, field
 
 from agent.living import start_time
+from agent.notify import WATCHDOG
 from reconcilers.contract import Completed
 from schemas.errors import Excessive, Temporary
 
@@ -75,7 +76,8 @@ def run(
     """
     child = _popen((*_limiter(limits), *argv), argv[0], user=user, pipes=True)
     try:
-        stdout, stderr = _converse(child, argv[0], stdin, timeout)
+        with WATCHDOG.patience(timeout):
+            stdout, stderr = _converse(child, argv[0], stdin, timeout)
     except BaseException:
         _kill_group(child)
         raise

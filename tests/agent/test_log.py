@@ -234,3 +234,28 @@ def test_the_table_is_frozen_and_its_meanings_are_clauses() -> None:
     with pytest.raises(TypeError):
         log.EVENTS["x"] = ""  # type: ignore[index]
     assert all(meaning and "\n" not in meaning and not meaning.endswith(".") for meaning in log.EVENTS.values())
+
+
+@pytest.mark.parametrize("format_", ["", "json"])
+def test_the_journal_gets_levels_and_no_second_time(format_: str) -> None:
+    """systemd names the file it reads; each line for it begins with its priority, and none has a time."""
+    code = PREAMBLE + 'LOG.error("stalled", reason="one\\ntwo"); LOG.info("resumed")'
+    lead = "import os, sys; seen = os.fstat(2); os.environ['JOURNAL_STREAM'] = f'{seen.st_dev}:{seen.st_ino}'\n"
+    arguments = [format_] if format_ else []
+    command = [sys.executable, "-c", lead + code, *arguments]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=30, check=True).stderr.decode().splitlines()
+    if format_:
+        assert [json.loads(line[3:])["event"] for line in said] == ["stalled", "resumed"]
+    else:
+        assert [line[3:].split() for line in said] == [["stalled"], ["one"], ["two"], ["resumed"]]
+    assert [line[:3] for line in said] == ["<3>"] * (len(said) - 1) + ["<6>"]
+    assert "time" not in "".join(said)
+
+
+def test_what_was_led_away_from_the_journal_is_no_journal() -> None:
+    """The variable is inherited, also by a program whose stderr is a pipe of somebody else's."""
+    command = [sys.executable, "-c", PREAMBLE + 'LOG.info("resumed")']
+    said = subprocess.run(
+        command, cwd=ROOT, capture_output=True, timeout=30, check=True, env={**os.environ, "JOURNAL_STREAM": "1:2"}
+    )
+    assert json.loads(said.stderr)["time"]
