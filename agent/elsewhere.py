@@ -56,6 +56,7 @@ def judge_lua(readings: Sequence[Reading]) -> tuple[list[Mistake], tuple[str, ..
         for reading in readings:
             judge = LuaJudge(host, _always(site(reading.name)))
             mistakes += judge.fragments(reading.fragments)
+            mistakes += judge.modules(reading.spec) if reading.spec else ()
             if reading.spec and reading.name in doubtful:
                 mistakes += judge.document(reading.spec, mistaken={mistake.mark.file for mistake in reading.mistakes})
     return mistakes, ()

@@ -161,7 +161,8 @@ def _activation(reader: Reader, spec: HostSpec, site: Site, plan: Plan) -> Activ
         for action in change.actions
         if isinstance(action, Make) and "prosody" in change.touches
     }
-    candidate = replace(candidate, files={**candidate.files, **made})
+    modules = loading.modules_after(plan, candidate, running, site)
+    candidate = replace(candidate, files={**candidate.files, **made}, modules=modules)
     return activation.activation(running, candidate, process, site)
 
 

@@ -34,7 +34,7 @@ from agent.settings import Settings, check_key_file, load_settings
 from agent.source import Source
 from agent.state import Anchor, State
 from agent.watch import Reason, SignalReceived, Timer, Watch
-from reconcilers import installation
+from reconcilers import installation, plugins
 from schemas.errors import SettingsError
 
 JITTER = 0.1
@@ -240,7 +240,10 @@ def _installed(house: House) -> str | None:
 def _modules(house: House) -> frozenset[str] | None:
     """The modules that it would find."""
     site = house.site(house.host)
-    return installation.find_modules(house.host, site.prosody, site.paths) if site.prosody is not None else None
+    if site.prosody is None:
+        return None
+    ours = {PurePosixPath(id_.partition(":")[2]) for id_ in house.state.owned().get(plugins.NAME, ())}
+    return installation.find_modules(house.host, site.prosody, site.paths, ours)
 
 
 def _heed(watch: Watch) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection
 from reconcilers.candidate import render_trial
 from reconcilers.contract import Reader, Site
 from reconcilers.judging import compile_alone, judge_trial
+from reconcilers.plugins import compile_modules
+from reconcilers.sourced import pieces
 from schemas.desired import HostSpec
 from schemas.errors import Mistake, SpecError, Temporary
 from schemas.fragments import Fragment
@@ -28,6 +30,14 @@ class LuaJudge:
             return ()
         try:
             return tuple(compile_alone(self._reader, site, fragments))
+        except Temporary:
+            return ()
+
+    def modules(self, spec: HostSpec) -> tuple[Mistake, ...]:
+        """What of the modules that this repository brings does not compile."""
+        site = self._site(self._reader)
+        try:
+            return tuple(compile_modules(self._reader, site, pieces(self._reader, spec, site).values()))
         except Temporary:
             return ()
 

@@ -141,7 +141,10 @@ class Reader(Struct, kw_only=True):
         raise SpecError(mistakes)
 
     def _in_lua(self, spec: HostSpec, mistakes: Iterable[Mistake]) -> Iterable[Mistake]:
-        return self.lua.document(spec, mistaken={mistake.mark.file for mistake in mistakes}) if self.lua else ()
+        if self.lua is None:
+            return ()
+        mistaken = {mistake.mark.file for mistake in mistakes}
+        return (*self.lua.document(spec, mistaken=mistaken), *self.lua.modules(spec))
 
     @property
     def _fqdn(self) -> str:
@@ -268,6 +271,8 @@ def _only_copied(spec: HostSpec) -> frozenset[str]:
     """Files of the repository whose bytes decide nothing: neither document nor template nor secret."""
     files = spec.host.files.values()
     sources = {entry.source for entry in files}
-    trees = tuple(f"{entry.tree}/" for entry in files if entry.tree is not None)
+    plugins = spec.host.prosody.plugins.values() if spec.host.prosody is not None else ()
+    directories = {*(entry.tree for entry in files), *(plugin.source for plugin in plugins)} - {None}
+    trees = tuple(f"{directory}/" for directory in directories)
     read = spec.documents.union(used_templates(spec), (ref.age for _, ref in spec.secrets if isinstance(ref, Age)))
     return frozenset(path for path in spec.sources if path in sources or path.startswith(trees)) - read

@@ -6,7 +6,7 @@ found by the next round of the same pass.
 
 from __future__ import annotations
 
-from reconcilers import certificates, config, directories, files, packages, ports, secrets, services, sources
+from reconcilers import certificates, config, directories, files, packages, plugins, ports, secrets, services, sources
 from reconcilers.contract import Bound, Reconciler, bind
 
 _sources: Reconciler[sources.Have] = sources
@@ -14,6 +14,7 @@ _packages: Reconciler[packages.Have] = packages
 _directories: Reconciler[directories.Have] = directories
 _ports: Reconciler[ports.Have] = ports
 _secrets: Reconciler[secrets.Have] = secrets
+_plugins: Reconciler[plugins.Have] = plugins
 _config: Reconciler[config.Have] = config
 _certificates: Reconciler[certificates.Have] = certificates
 _files: Reconciler[files.Have] = files
@@ -25,6 +26,7 @@ RECONCILERS: tuple[Bound, ...] = (
     bind(_directories),
     bind(_ports),
     bind(_secrets),
+    bind(_plugins),
     bind(_config),
     bind(_certificates),
     bind(_files),

@@ -25,7 +25,7 @@ RUNNING = "running"
 
 
 class Difference(Struct, frozen=True, kw_only=True):
-    """One thing that the process has otherwise. `kind` is option, scope, file or version."""
+    """One thing that the process has otherwise. `kind` is option, scope, file, module or version."""
 
     kind: str
     scope: str = ""
@@ -72,7 +72,8 @@ def known_running(reader: Reader, process: Process, spec: HostSpec) -> Loaded | 
     loaded = Loaded.from_json(record.value)
     if process.is_recorded_in(record):
         return loaded
-    same = is_plain(spec) and all(_is_older(reader.stat(PurePosixPath(path)), process.since) for path in loaded.files)
+    read = (*loaded.files, *loaded.modules)
+    same = is_plain(spec) and all(_is_older(reader.stat(PurePosixPath(path)), process.since) for path in read)
     return loaded if same else None
 
 
@@ -127,3 +128,6 @@ def _differences(running: Loaded, candidate: Loaded, *, config: str) -> Iterator
     for path in sorted({*running.files, *candidate.files} - {config}):
         if running.files.get(path) != candidate.files.get(path):
             yield Difference(kind="file", name=path)
+    for path in sorted({*running.modules, *candidate.modules}):
+        if running.modules.get(path) != candidate.modules.get(path):
+            yield Difference(kind="module", name=path)

@@ -158,7 +158,7 @@ class Paths(Struct, frozen=True, kw_only=True):
     secrets: PurePosixPath
     """Generated secrets, 0700."""
     plugins: tuple[PurePosixPath, ...] = ()
-    """What this kind of host adds to `plugin_paths`."""
+    """What this kind of host adds to `plugin_paths`; git's own modules lie in the first."""
 
 
 Answer = TypeVar("Answer")

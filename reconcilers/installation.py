@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from pathlib import PurePosixPath
 
 from msgspec import Struct
@@ -52,10 +53,14 @@ def find_prosody(reader: Reader, candidates: tuple[PurePosixPath, ...] = CANDIDA
     return None
 
 
-def find_modules(reader: Reader, prosody: Prosody, paths: Paths) -> frozenset[str]:
-    """Every module that this Prosody would find by itself: its own, and what `prosodyctl install` brought."""
+def find_modules(reader: Reader, prosody: Prosody, paths: Paths, ours: Container[PurePosixPath] = ()) -> frozenset[str]:
+    """Every module that this Prosody would find by itself: its own, and what `prosodyctl install` brought.
+
+    `ours` are not counted: they are there as long as git says so.
+    """
     brought = paths.data / "custom_plugins"
-    names = [name for place in (prosody.modules, *paths.plugins, brought) for name in reader.listdir(place) or ()]
+    places = (prosody.modules, *paths.plugins, brought)
+    names = [name for place in places for name in reader.listdir(place) or () if place / name not in ours]
     for lua in reader.listdir(brought / "share/lua") or ():
         names += reader.listdir(brought / "share/lua" / lua) or ()
     return frozenset(name.removeprefix("mod_").removesuffix(".lua") for name in names)

@@ -11,8 +11,11 @@ from reconcilers.contract import Prosody, Reader, Site
 from reconcilers.judging import check
 from reconcilers.mainfile import MainFile
 from reconcilers.parsed import Parsed, Refusal, parse
+from reconcilers.sourced import PLUGIN, listing, named_packages, pieces
+from schemas.actions import RemoveFile, WriteFile
 from schemas.desired import HostSpec, Lua
 from schemas.errors import Temporary
+from schemas.plan import Change, Plan, Policy
 from schemas.record import Loaded
 
 
@@ -27,9 +30,10 @@ def loaded(reader: Reader, spec: HostSpec, site: Site, text: bytes, *, running: 
     assert prosody is not None, "without Prosody nothing is loaded"
     digest = site.digest(text)
     files = {str(site.paths.config): digest, **_certificates(reader, site)}
+    modules = _modules(reader, spec, site)
     same = running is not None and running.files.get(str(site.paths.config)) == digest
     if running is not None and same and running.version == prosody.version and is_plain(spec):
-        return replace(running, files=files)
+        return replace(running, files=files, modules=modules)
     wanted = render_candidate(reader, spec, site)
     if isinstance(wanted, MainFile) and wanted.text == text:
         scopes = check(reader, spec, site, wanted).scopes
@@ -38,7 +42,7 @@ def loaded(reader: Reader, spec: HostSpec, site: Site, text: bytes, *, running: 
     options = {
         scope: {name: site.digest(value.encode()) for name, value in names.items()} for scope, names in scopes.items()
     }
-    return Loaded(version=prosody.version, options=options, files=files)
+    return Loaded(version=prosody.version, options=options, files=files, modules=modules)
 
 
 def keeping_options(reader: Reader, site: Site, running: Loaded) -> Loaded:
@@ -78,6 +82,38 @@ def _holds_lua(value: object) -> bool:
             return any(map(_holds_lua, value))
         case _:
             return False
+
+
+def modules_after(plan: Plan, candidate: Loaded, running: Loaded | None, site: Site) -> dict[str, str]:
+    """The candidate's modules once this plan is carried out. What is held or only told is not made live."""
+    modules = dict(candidate.modules)
+    for change in plan.changes:
+        for action in change.actions if _is_of_module(change) else ():
+            if isinstance(action, WriteFile):
+                content = action.content if isinstance(action.content, bytes) else action.content.reveal()
+                modules[str(action.path)] = site.digest(content)
+            elif isinstance(action, RemoveFile):
+                modules.pop(str(action.path), None)
+    for change in filter(_is_of_module, (*plan.held, *plan.reported)):
+        if running is not None and change.object in running.modules:
+            modules[change.object] = running.modules[change.object]
+        else:
+            modules.pop(change.object, None)
+    return modules
+
+
+def _is_of_module(change: Change) -> bool:
+    return change.id.startswith(f"{PLUGIN}:")
+
+
+def _modules(reader: Reader, spec: HostSpec, site: Site) -> dict[str, str]:
+    """Code of git's own and of packages, by path. What git says to ignore is nobody's concern here either."""
+    found = {}
+    for path, piece in pieces(reader, spec, site).items():
+        if not piece.is_directory and piece.policy is not Policy.IGNORE:
+            found[path] = reader.read(path)
+    found |= {path: reader.read(path) for path in map(listing, named_packages(spec))}
+    return {str(path): site.digest(content) for path, content in found.items() if content is not None}
 
 
 def _certificates(reader: Reader, site: Site) -> dict[str, str]:

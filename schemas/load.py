@@ -23,6 +23,7 @@ from schemas.findings import Enough, Findings
 from schemas.fragments import first_lines
 from schemas.kinds import check_kinds, kind_of
 from schemas.model import Modeller
+from schemas.modules import check_plugins
 from schemas.names import Names, gather
 from schemas.names import replace as replace_names
 from schemas.nodes import Key, Map, Node, Ways
@@ -145,8 +146,9 @@ def _spec(
     check.check_refresh(root, findings)
     check.check_jobs(root, findings)
     check.check_known_home(root, facts.home, findings)
+    brought = check_plugins(root, tree_files, findings)
     if not facts.is_accepted:
-        check_options(root, combiner.spares, facts.prosody, findings, found=facts.modules)
+        check_options(root, combiner.spares, facts.prosody, findings, found=facts.modules, brought=brought)
     sources = gather_sources(root, tree, findings, modeller.sealed)
     if host is None or findings:
         return None

@@ -35,12 +35,13 @@ class Loaded(Struct, frozen=True, kw_only=True):
     """What a Prosody has loaded, or would load: the baseline and the target of an activation.
 
     `options` maps scope (`*` is global) to option to keyed digest; `files` maps path to keyed digest, for what is
-    read beside the configuration (certificates, keys).
+    read beside the configuration (certificates, keys). `modules` is the same of code that is not Prosody's own.
     """
 
     version: str
     options: Mapping[str, Mapping[str, str]]
     files: Mapping[str, str] = field(default_factory=dict)
+    modules: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As a record's value."""
@@ -48,12 +49,14 @@ class Loaded(Struct, frozen=True, kw_only=True):
             "version": self.version,
             "options": {scope: dict(options) for scope, options in self.options.items()},
             "files": dict(self.files),
+            "modules": dict(self.modules),
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Loaded:
         """The inverse of `to_json`."""
-        return cls(version=value["version"], options=value["options"], files=value["files"])
+        former = value.get("modules", {})  # an earlier version's record lacks the word
+        return cls(version=value["version"], options=value["options"], files=value["files"], modules=former)
 
 
 class OpenDrift(Struct, frozen=True, kw_only=True):

@@ -47,4 +47,6 @@ def site_paths(profile: str, home: PurePosixPath) -> Paths:
 def supplied_options(site: Site, prosody: Prosody, ports: Mapping[str, int]) -> dict[str, object]:
     """Global options that the place supplies; what git says itself is left out."""
     options = PROFILES[site.profile].supplied_options(site, ports)
+    if prosody.plugins:
+        options["plugin_paths"] = tuple(map(str, site.paths.plugins))
     return {name: value for name, value in options.items() if name not in prosody.options}

@@ -27,6 +27,7 @@ def site_paths(home: PurePosixPath) -> Paths:
         socket=base / "run/prosody.sock",
         stage=base / "stage",
         secrets=base / "secrets",
+        plugins=(base / "modules",),
     )
 
 

@@ -27,8 +27,8 @@ class Enabled(Struct, frozen=True, kw_only=True):
     open: bool
     """Lua, an included file or a marked value may bring what is not seen here. So may a host that lists no module
     yet: what it will enable may read anything."""
-    has_plugins: bool
-    """The host says where modules come from that Prosody lacks."""
+    has_unseen: bool
+    """The host has modules from elsewhere, and which they are is not known here."""
 
 
 _PREFIXES = {
@@ -51,8 +51,19 @@ def gather_enabled(prosody: Map, *unused: Node) -> Enabled:
     return Enabled(
         named=tuple(named for named in values if named.value),
         open=not lists or brings or any(not named.value for named in values),
-        has_plugins=any(word in prosody.entries for word in ("plugins", "plugin_paths", "installer_plugin_path")),
+        has_unseen=any(word in prosody.entries for word in ("plugin_paths", "installer_plugin_path"))
+        or any(_is_elsewhere(plugin) for plugin in _plugins(prosody)),
     )
+
+
+def _plugins(prosody: Map) -> Iterator[Node]:
+    plugins = prosody.entries["plugins"].value if "plugins" in prosody.entries else None
+    yield from (entry.value for entry in plugins.entries.values()) if isinstance(plugins, Map) else ()
+
+
+def _is_elsewhere(plugin: Node) -> bool:
+    """Any kind but a directory of this repository."""
+    return not isinstance(plugin, Map) or "source" not in plugin.entries
 
 
 def _scopes(scope: Map) -> Iterator[Map]:

@@ -40,11 +40,12 @@ def check_options(
     findings: Findings,
     *,
     found: frozenset[str] | None = None,
+    brought: frozenset[str] = frozenset(),
 ) -> None:
     """Tell what is wrong with the options and modules of a combined document and of bodies that nothing extends.
 
     `installed` is the version of Prosody that the host has, `found` are the modules that lie there; None where that
-    is not known.
+    is not known. `brought` are those that this repository brings.
     """
     prosody = root.entries.get("prosody")
     if prosody is None or not isinstance(prosody.value, Map):
@@ -56,16 +57,18 @@ def check_options(
         if said.value.mark not in told:
             text = f"expected a version of {_either(LINES)}, found {describe(said.value)}"
             findings.add(said.value.mark, f'{text}; write "{LINES[-1]}", say')
-        _check_alike(prosody.value, spares, told, findings)
+        _check_alike(prosody.value, spares, told, brought, findings)
     elif lines := lines_of(wanted, installed):
-        _check(prosody.value, spares, told, partial(_Checker, lines, findings=findings, found=found))
+        _check(prosody.value, spares, told, partial(_Checker, lines, findings=findings, found=found, brought=brought))
 
 
-def _check_alike(prosody: Map, spares: Sequence[Spare], told: Set[Mark], findings: Findings) -> None:
+def _check_alike(
+    prosody: Map, spares: Sequence[Spare], told: Set[Mark], brought: frozenset[str], findings: Findings
+) -> None:
     """What is a mistake whatever version will be written: others may come of that word alone."""
     for_each = [Findings() for _ in LINES]
     for line, alone in zip(LINES, for_each, strict=True):
-        _check(prosody, spares, told, partial(_Checker, (line,), findings=alone, found=None))
+        _check(prosody, spares, told, partial(_Checker, (line,), findings=alone, found=None, brought=brought))
     always = set.intersection(*({mark for mark, _ in alone.certain()} for alone in for_each))
     for mark, text in for_each[-1].certain():
         if mark in always:
@@ -90,13 +93,19 @@ class _Checker:
     """Checks against every line that the host's version leaves open."""
 
     def __init__(
-        self, lines: tuple[str, ...], enabled: Enabled, findings: Findings, found: frozenset[str] | None
+        self,
+        lines: tuple[str, ...],
+        enabled: Enabled,
+        findings: Findings,
+        found: frozenset[str] | None,
+        brought: frozenset[str],
     ) -> None:
         self._lines = lines
         self._others = tuple(line for line in LINES if line not in lines)
         self._enabled = enabled
         self._findings = findings
         self._found = found
+        self._brought = brought
 
     def check_option(self, name: str, entry: Entry, scope: str) -> None:
         """One option where it stands."""
@@ -181,7 +190,7 @@ class _Checker:
             text = f"the module {name} does nothing any more in Prosody {_either(self._lines)}"
             self._findings.note(mark, f"{text}; {_instead(found[0].instead)}")
         lacking = tuple(line for line, row in rows.items() if row is None)
-        if lacking and module.value not in (self._found or ()):
+        if lacking and module.value not in self._brought and module.value not in (self._found or ()):
             self._lacking_module(module, lacking)
 
     def _lacking_module(self, module: Named, lacking: tuple[str, ...]) -> None:
@@ -191,7 +200,7 @@ class _Checker:
         apart = [line for line in lacking if known_to_modules(line).module(name) is not None]
         close = "" if having or apart else meant_module(name, self._lines, module.prefix)
         text = f"{name} is no module of Prosody {_either(lacking)}"
-        if self._enabled.has_plugins:
+        if self._enabled.has_unseen:
             if close:
                 self._findings.note(module.mark, f"{text}; unless a source in prosody.plugins has it, write {close}")
         elif close:

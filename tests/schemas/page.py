@@ -32,9 +32,9 @@ class Section:
 
 
 def stubs(text: str) -> dict[str, Blob]:
-    """A file for each path of the repository that a document names; in a directory, one."""
+    """A file for each path of the repository that a document names; in a directory one, a module."""
     directories = set(_DIRECTORY.findall(text))
-    found = {f"{path}/stub" if path in directories else path for path in _NAMED.findall(text)}
+    found = {f"{path}/mod_stub.lua" if path in directories else path for path in _NAMED.findall(text)}
     return {path: Blob(_stub(path)) for path in found}
 
 
