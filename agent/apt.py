@@ -1,4 +1,4 @@
-"""Packages by apt: installed where none of them can start, stop or restart a service.
+"""Packages by apt: asked for, and installed where none of them can start, stop or restart a service.
 
 Debian's packages do all three from their scripts, and ask /usr/sbin/policy-rc.d first. The answer no is shown to them
 alone (`agent.quietly`), so none is left behind, whoever dies in the middle. And apt runs as a unit of systemd's own, so
@@ -9,54 +9,158 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from agent import processes, quietly, units
-from schemas.actions import Install
-from schemas.errors import Temporary
+from reconcilers import dpkg
+from reconcilers.apt import offers
+from reconcilers.apt.offers import Offers
+from reconcilers.contract import Completed
+from schemas.actions import AskApt, Hold, Install, Pick, Remove
+from schemas.errors import ActionFailed, Temporary
 
 UNIT = "prosodist-apt.service"
-_LOCK = "/var/lib/dpkg/lock-frontend"
+_DPKG, _APT_GET, _APT_CACHE = "/usr/bin/dpkg", "/usr/bin/apt-get", "/usr/bin/apt-cache"
+_LOCK, _LISTS_LOCK = "/var/lib/dpkg/lock-frontend", f"{offers.LISTS}/lock"
 _HOUR = 3600.0
-_OPTIONS = ("-y", "-o", "Dpkg::Options::=--force-confold", "--no-install-recommends")
+_OPTIONS = ("-y", "-o", "Dpkg::Options::=--force-confold", "--no-install-recommends", "--allow-downgrades")
 
 
 def foresee() -> None:
     """Raises Temporary while somebody else has dpkg, or an apt of ours still works for an agent that has ended."""
     if units.look(UNIT).active not in ("inactive", "failed"):
         raise Temporary(f"{UNIT}: apt still works for an agent that has ended; it is waited for")
-    try:
-        lock = os.open(_LOCK, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return  # the first apt makes it
-    except OSError as error:
-        raise Temporary(f"{_LOCK}: {error.strerror}") from error
-    try:
-        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise Temporary(f"{_LOCK}: somebody else installs packages now; they are waited for") from None
-    finally:
-        os.close(lock)
+    _check_free(_LOCK, "installs packages")
+
+
+def ask(action: AskApt, *, former: Offers | None, now: float) -> Offers:
+    """What is on offer; `now` is in epoch seconds. Raises Temporary: a mirror may be away, and nothing was changed."""
+    if action.update:
+        _check_free(_LISTS_LOCK, "reads apt's lists anew")
+        done = processes.run((_APT_GET, "update", "-o", "APT::Update::Error-Mode=any"), timeout=_HOUR)
+        if done.code != 0:
+            raise Temporary(f"{_APT_GET} update: {_words(done)}; it is tried again")
+    said = processes.run((_APT_CACHE, "policy", "--", *action.packages), timeout=60.0)
+    if said.code != 0:
+        raise Temporary(f"{_APT_CACHE} policy: {_words(said)}; it is tried again")
+    found = offers.parse_policy(said.stdout.decode(errors="replace"))
+    return Offers(
+        updated=now if action.update or former is None else former.updated,
+        said=action.said,
+        lists=os.stat(offers.LISTS).st_mtime_ns,
+        candidates={name: found.get(name, ()) for name in action.packages},
+    )
 
 
 def install(action: Install) -> None:
     """Raises Temporary with apt's last words: a mirror may be away, and nothing of ours was changed by it."""
+    if not _missing(action.packages):
+        return
     foresee()
-    _quietly("/usr/bin/dpkg", "--configure", "-a")  # what a power cut left half done
-    _quietly("/usr/bin/apt-get", "update")
-    _quietly("/usr/bin/apt-get", "install", *_OPTIONS, "--", *action.packages)
+    _quietly(_DPKG, "--configure", "-a")  # what a power cut left half done
+    if along := _missing(action.along):
+        try:
+            return _install((*_missing(action.packages), *along), action.without)
+        except Temporary:
+            pass  # one of them may be to blame: each for itself, then
+    if own := _missing(action.packages):
+        _install(own, action.without)
+
+
+def remove(action: Remove) -> None:
+    """Raises ActionFailed with dpkg's words when another needs it: dpkg, unlike apt, removes nothing that is not named.
+
+    A package may end its own service meanwhile.
+    """
+    installed = _installed()
+    if action.package not in installed:
+        return
+    foresee()
+    names = [name for name in (action.package, *action.along) if name in installed]
+    done = _as_unit(_DPKG, "--remove", *names)
+    if action.package in _installed():
+        raise ActionFailed(f"{action.package}: dpkg does not remove it: {_words(done)}")
+
+
+def hold(action: Hold) -> None:
+    """Raises Temporary while somebody else has dpkg."""
+    foresee()
+    selection = f"{action.package} {'hold' if action.held else 'install'}\n".encode()
+    done = processes.run((_DPKG, "--set-selections"), stdin=selection, timeout=60.0)
+    if done.code != 0:
+        raise Temporary(f"{action.package}: dpkg --set-selections: {_words(done)}; it is tried again")
+
+
+def _install(picks: tuple[Pick, ...], without: tuple[str, ...]) -> None:
+    """What git does not name is removed for nobody; apt is left to find out whether it would have to be."""
+    words = [f"{pick.name}/{pick.suite}" if pick.suite else f"{pick.name}={pick.version}" for pick in picks]
+    done = _as_unit(_APT_GET, "install", *_OPTIONS, "--no-remove", "--", *words, quiet=True)
+    going = _going(done.stdout.decode(errors="replace")) if done.code != 0 else frozenset()
+    if going and going <= set(without):
+        done = _as_unit(_APT_GET, "install", *_OPTIONS, "--", *words, *(f"{name}-" for name in going), quiet=True)
+    elif going:
+        names = ", ".join(sorted(going - set(without)))
+        raise Temporary(f"{', '.join(words)}: apt would remove {names} for it; say that these are absent, or leave it")
+    if done.code != 0:
+        raise Temporary(f"{_APT_GET} install: {_words(done)}; it is tried again")
+
+
+def _going(said: str) -> frozenset[str]:
+    """What apt-get would remove, as it tells before it begins."""
+    told = re.search(r"^The following packages will be REMOVED:\n((?: .*\n)+)", said, re.MULTILINE)
+    return frozenset(told[1].replace("*", "").split()) if told else frozenset()
+
+
+def _missing(picks: tuple[Pick, ...]) -> tuple[Pick, ...]:
+    installed = _installed()
+    return tuple(pick for pick in picks if installed.get(pick.name) != pick.version)
+
+
+def _installed() -> Mapping[str, str]:
+    return dpkg.installed(Path(dpkg.STATUS).read_bytes())
+
+
+def _check_free(lock: str, what: str) -> None:
+    """As apt and dpkg take it (fcntl(2)). Raises Temporary while somebody else has it."""
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return  # the first apt makes it
+    except OSError as error:
+        raise Temporary(f"{lock}: {error.strerror}") from error
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise Temporary(f"{lock}: somebody else {what} now; they are waited for") from None
+    finally:
+        os.close(descriptor)
 
 
 def _quietly(*argv: str) -> None:
-    unit = (
-        "/usr/bin/systemd-run", f"--unit={UNIT}", "--quiet", "--wait", "--pipe", "--collect",
-        "--property=PrivateMounts=yes",
-        f"--property=ExecStopPost=/bin/rm -rf {quietly.PLACE}",
-        "--setenv=DEBIAN_FRONTEND=noninteractive", "--setenv=LC_ALL=C.UTF-8",
-        f"--setenv=PYTHONPATH={Path(__file__).resolve().parent.parent}",
-    )  # fmt: skip
-    done = processes.run((*unit, sys.executable, "-m", "agent.quietly", *argv), timeout=_HOUR)
+    done = _as_unit(*argv, quiet=True)
     if done.code != 0:
-        said = done.stderr.decode(errors="replace").strip().splitlines()[-3:]
-        raise Temporary(f"{' '.join(argv[:2])}: {' / '.join(said) or f'exit status {done.code}'}; it is tried again")
+        raise Temporary(f"{' '.join(argv[:2])}: {_words(done)}; it is tried again")
+
+
+def _as_unit(*argv: str, quiet: bool = False) -> Completed:
+    """Run it as a unit of its own; `quiet`: where no package may start, stop or restart a service."""
+    unit: tuple[str, ...] = (
+        "/usr/bin/systemd-run", f"--unit={UNIT}", "--quiet", "--wait", "--pipe", "--collect",
+        "--setenv=DEBIAN_FRONTEND=noninteractive", "--setenv=LC_ALL=C.UTF-8",
+    )  # fmt: skip
+    if quiet:
+        unit += (
+            "--property=PrivateMounts=yes",
+            f"--property=ExecStopPost=/bin/rm -rf {quietly.PLACE}",
+            f"--setenv=PYTHONPATH={Path(__file__).resolve().parent.parent}",
+            *(sys.executable, "-m", "agent.quietly"),
+        )
+    return processes.run((*unit, *argv), timeout=_HOUR)
+
+
+def _words(done: Completed) -> str:
+    said = done.stderr.decode(errors="replace").strip().splitlines()[-3:]
+    return " / ".join(said) or f"exit status {done.code}"

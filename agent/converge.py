@@ -19,9 +19,9 @@ from agent.house import House
 from agent.look import Memory, View, look, settled
 from agent.state import State
 from agent.trace import Proof, Tracer
-from reconcilers import RECONCILERS
+from reconcilers import RECONCILERS, sources
 from reconcilers.contract import Site
-from schemas.actions import Action, Install, Keep, Link, RemoveFile, Signature, WriteFile
+from schemas.actions import Action, AskApt, Install, Keep, Link, RemoveFile, Signature, WriteFile
 from schemas.desired import HostSpec
 from schemas.errors import (
     ActionFailed,
@@ -242,7 +242,7 @@ def _postponing(view: View) -> View:
     """
     plan = view.plan
     waiting = [view.by[wait.id] for wait in plan.waits if isinstance(wait.until, NextRound)]
-    waiting += [view.by[c.id] for c in plan.changes if any(isinstance(action, Install) for action in c.actions)]
+    waiting += [view.by[change.id] for change in plan.changes if _brings_more(change, view.by[change.id])]
     order = [bound.name for bound in RECONCILERS]
     last = min(map(order.index, waiting), default=len(order))
     gentle = [change for change in plan.changes if not change.loses_data]
@@ -252,3 +252,8 @@ def _postponing(view: View) -> View:
 
     kept = tuple(v for v in plan.verdicts if not isinstance(v, Change) or now(v))
     return replace(view, plan=replace(plan, verdicts=kept))
+
+
+def _brings_more(change: Change, by: str) -> bool:
+    """Whether those later in the order will see another host after it: there is more to be had, or more is there."""
+    return by == sources.NAME or any(isinstance(action, AskApt | Install) for action in change.actions)

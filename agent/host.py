@@ -16,17 +16,22 @@ from agent.eyes import Eyes
 from agent.fence import Fence, Place, failure, reach
 from agent.spawned import Spawned
 from agent.users import group_number, user_number
+from reconcilers.apt import offers
+from reconcilers.apt.offers import Offers
 from schemas.actions import (
     Action,
+    AskApt,
     ChoosePorts,
     Control,
     Forget,
+    Hold,
     Install,
     Keep,
     Link,
     Make,
     MakeDir,
     Remember,
+    Remove,
     RemoveFile,
     Run,
     Signal,
@@ -96,8 +101,14 @@ class LocalHost(Eyes):
                 self._spawned.signal(action)
             case Control():
                 units.control(action)
+            case AskApt():
+                self._ask_apt(action)
             case Install():
                 apt.install(action)
+            case Remove():
+                apt.remove(action)
+            case Hold():
+                apt.hold(action)
             case Make():
                 self._make(action)
             case ChoosePorts():
@@ -113,7 +124,7 @@ class LocalHost(Eyes):
         """Raises Temporary when it is known beforehand that it would fail now."""
         if isinstance(action, Spawn):
             self._spawned.foresee(action)
-        elif isinstance(action, Install):
+        elif isinstance(action, Install | Remove | Hold):
             apt.foresee()
 
     def restore(self, kept: Copy) -> None:
@@ -212,6 +223,11 @@ class LocalHost(Eyes):
                 raise ActionFailed(
                     f"{action.path}: nothing of the kind {other!r} can be made; it is secret or self-signed"
                 )
+
+    def _ask_apt(self, action: AskApt) -> None:
+        record = self._recall(offers.RECORD)
+        former = Offers.from_json(record.value) if record else None
+        self._remember(offers.RECORD, apt.ask(action, former=former, now=self._clock()).to_json())
 
     def _choose_ports(self, action: ChoosePorts) -> None:
         record = self._recall(action.id)

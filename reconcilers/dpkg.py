@@ -4,22 +4,60 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import PurePosixPath
 
 STATUS = PurePosixPath("/var/lib/dpkg/status")
+_INSTALLED, _HELD = b"\nStatus: install ok installed\n", b"\nStatus: hold ok installed\n"
+"""dpkg(1), "Package states"."""
 
 
 def installed(status: bytes) -> Mapping[str, str]:
-    """Package → version of everything that is wholly installed (dpkg(1), "Package states")."""
+    """Package → version of everything that is wholly installed."""
     found = {}
-    for paragraph in status.split(b"\n\n"):
-        if b"\nStatus: install ok installed\n" in paragraph or b"\nStatus: hold ok installed\n" in paragraph:
-            name = re.match(rb"Package: (\S+)", paragraph.lstrip())
-            version = re.search(rb"^Version: (\S+)", paragraph, re.MULTILINE)
-            if name and version:
-                found[name[1].decode()] = version[1].decode()
+    for name, paragraph in _paragraphs(status, _INSTALLED, _HELD):
+        if version := _field(paragraph, "Version"):
+            found[name] = version
     return found
+
+
+def held(status: bytes) -> frozenset[str]:
+    """Packages that are installed, and that no program upgrades."""
+    return frozenset(name for name, _ in _paragraphs(status, _HELD))
+
+
+def needed_by(status: bytes, leaving: Set[str]) -> Mapping[str, str]:
+    """Each of the packages that are `leaving` without which one that stays would lack something → that one.
+
+    Who else has an alternative, or provides it, is asked by name alone; dpkg looks at versions too when it removes.
+    """
+    staying = [(name, text) for name, text in _paragraphs(status, _INSTALLED, _HELD) if name not in leaving]
+    there = {name for name, _ in staying}.union(*(_names(_field(text, "Provides")) for _, text in staying))
+    needed: dict[str, str] = {}
+    for name, text in staying:
+        for clause in f"{_field(text, 'Depends')},{_field(text, 'Pre-Depends')}".split(","):
+            ways = _names(clause.replace("|", ","))
+            if ways and not ways & there:
+                needed |= dict.fromkeys(ways & leaving, name)
+    return needed
+
+
+def _paragraphs(status: bytes, *states: bytes) -> Iterator[tuple[str, bytes]]:
+    for paragraph in status.split(b"\n\n"):
+        if any(state in paragraph for state in states):
+            name = re.match(rb"Package: (\S+)", paragraph.lstrip())
+            if name:
+                yield name[1].decode(), paragraph
+
+
+def _field(paragraph: bytes, name: str) -> str:
+    found = re.search(rb"^%s: (.+)" % name.encode(), paragraph, re.MULTILINE)
+    return found[1].decode() if found else ""
+
+
+def _names(relations: str) -> set[str]:
+    """`a (>= 1), b:any` → a, b (Debian Policy, 7.1)."""
+    return {found for text in relations.split(",") if (found := re.split(r"[\s(:\[]", text.strip(), maxsplit=1)[0])}
 
 
 def is_untouched(status: bytes, path: PurePosixPath, content: bytes) -> bool:

@@ -1,67 +1,64 @@
-"""Packages: Prosody's own is installed, where a package brings it."""
+"""Packages of apt: those that git names, in the version that it wants, and Prosody's own among them.
+
+What is installed is read where dpkg writes it. What is on offer is asked only while something is not as it is wanted,
+so a pass that finds everything in order starts no process.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from msgspec import Struct
-
-from reconcilers import dpkg
+from reconcilers.apt import have as seen
+from reconcilers.apt import verdict
+from reconcilers.apt.have import Have as Have
+from reconcilers.apt.together import together
+from reconcilers.apt.wanted import PROSODY, Wanted, wanted
 from reconcilers.contract import Reader, Site
-from reconcilers.profiles import has_package, manager
-from schemas.actions import Install
+from schemas.actions import AskApt
 from schemas.desired import HostSpec
 from schemas.plan import Change, Holds, Kind, Verdict
 from schemas.record import Owned
 
 NAME = "packages"
-_PROSODY = "prosody"
-
-
-class Have(Struct, frozen=True, kw_only=True):
-    """Package → installed version."""
-
-    installed: Mapping[str, str]
+LISTS = "lists:apt"
+"""The id of what apt has on offer."""
 
 
 def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Site) -> Have:
-    """Read what dpkg wrote."""
-    return Have(installed=dpkg.installed(reader.read(dpkg.STATUS) or b"") if _wanted(spec, site) else {})
+    """Read what dpkg wrote; and recall what apt said, when something is to be installed."""
+    all_ = wanted(spec, site)
+    if not all_ and not owned:
+        return Have()
+    leaving = [one.name for one in all_ if one.is_absent] + [id_.partition(":")[2] for id_ in _gone(owned, all_)]
+    return seen.look(reader, site, all_, leaving=leaving)
 
 
 def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> Iterator[Verdict]:
-    """Install what is missing; let go of what git no longer names."""
-    wanted = _wanted(spec, site)
-    for name in wanted:
-        version = have.installed.get(name)
-        if version is not None:
-            yield Holds(id=f"package:{name}", wanted="present", live="present")
-            continue
-        yield Change(
-            id=f"package:{name}",
-            kind=Kind.CREATED,
-            why="is not installed",
-            actions=(*manager(site).hold_back(), Install(packages=(_asked(spec, name),))),
-            wanted="present",
-            live=None,
-            origin=spec.origin("prosody"),
-            touches=frozenset({"prosody"}),
-        )
-    for id_ in owned:
-        if id_.partition(":")[2] not in wanted:
-            yield Change(
-                id=id_, kind=Kind.RELEASED, why="gone from git; it stays installed", actions=(), wanted=None,
-                live="present",
-            )  # fmt: skip
+    """Ask apt where that is due, then install, upgrade, hold and remove; let go of what may not be removed."""
+    yield from _lists(have, owned.get(LISTS))
+    verdicts = [verdict.judge(one, have, owned.get(one.id), site) for one in have.wanted]
+    verdicts += [verdict.leave(id_, have, owned[id_], spec.host.drift) for id_ in _gone(owned, have.wanted)]
+    yield from together(verdicts, have)
 
 
-def _asked(spec: HostSpec, name: str) -> str:
-    """As apt is asked for it. A beginning is a pattern; whether what came is of a range, the loader judges."""
-    version = spec.host.prosody.version if spec.host.prosody is not None else "present"
-    return f"{name}={version}*" if version[0].isdigit() else name
+def _gone(owned: Mapping[str, Owned], all_: tuple[Wanted, ...]) -> list[str]:
+    named = {LISTS, *(one.id for one in all_)}
+    return [id_ for id_ in owned if id_ not in named]
 
 
-def _wanted(spec: HostSpec, site: Site) -> tuple[str, ...]:
-    if not has_package(site) or spec.host.prosody is None:
-        return ()
-    return (_PROSODY,)
+def _lists(have: Have, ours: Owned | None) -> Iterator[Verdict]:
+    """What apt has on offer is an object too: it is looked at anew before anything is chosen from it."""
+    if have.asking is None:
+        if ours is not None:
+            yield Holds(id=LISTS, wanted="read", live="read")
+        return
+    yield Change(
+        id=LISTS,
+        kind=Kind.CHANGED,
+        why=have.asking.why,
+        actions=(AskApt(packages=tuple(one.name for one in have.open), update=have.asking.update, said=have.said),),
+        wanted="read",
+        live=(ours.digest or None) if ours is not None else None,  # that they grow old is nobody's drift
+        origin=have.open[0].origin,
+        touches=frozenset({PROSODY} if any(PROSODY in one.touches for one in have.open) else ()),
+    )

@@ -110,13 +110,49 @@ class Control(Struct, frozen=True, kw_only=True):
     timeout: float = 90.0
 
 
-class Install(Struct, frozen=True, kw_only=True):
-    """Have apt install these packages, each `name`, `name=version` or `name/suite`.
+class Pick(Struct, frozen=True, kw_only=True):
+    """A package in exactly this version. `suite`: where apt looks for its dependencies too."""
 
-    No package starts, restarts or stops a service meanwhile.
+    name: str
+    version: str
+    suite: str | None = None
+
+
+class AskApt(Struct, frozen=True, kw_only=True):
+    """Have apt say which versions there are of these packages, and remember its answer (`reconcilers.apt.offers`).
+
+    With `update` it reads its lists anew first. `said` names what decides the answer, as the plan saw it.
     """
 
     packages: tuple[str, ...]
+    update: bool
+    said: str
+
+
+class Install(Struct, frozen=True, kw_only=True):
+    """Have apt see to it that these packages are there; where they are, nothing is done.
+
+    No package starts, restarts or stops a service meanwhile. `along` is what else the round installs: one run of apt
+    brings all of it, or, where that fails, these alone. Nothing is removed for it but what is named in `without`.
+    """
+
+    packages: tuple[Pick, ...]
+    along: tuple[Pick, ...] = ()
+    without: tuple[str, ...] = ()
+
+
+class Remove(Struct, frozen=True, kw_only=True):
+    """Have dpkg remove a package, not its configuration, and never what needs it. `along` is what else goes."""
+
+    package: str
+    along: tuple[str, ...] = ()
+
+
+class Hold(Struct, frozen=True, kw_only=True):
+    """Have dpkg remember whether programs may upgrade a package: not while it is `held`."""
+
+    package: str
+    held: bool
 
 
 class Make(Struct, frozen=True, kw_only=True):
@@ -164,7 +200,10 @@ Action = (
     | Stop
     | Signal
     | Control
+    | AskApt
     | Install
+    | Remove
+    | Hold
     | Make
     | ChoosePorts
     | Remember

@@ -105,7 +105,9 @@ def test_what_is_not_done_yet_is_noted_and_refused() -> None:
     """Each row: a note of `validate`, where nothing is known of the host; on the host a mistake."""
     documents = [read(SHAPE | {"packages": {"apt": SHAPE["packages"]["apt"]}})]
     documents += [read({"profile": profile}) for profile in ("uberspace", "slackware")]
-    documents += [read({"profile": "debian", "prosody": {"version": word}}) for word in ("latest", "absent")]
+    documents += [read({"profile": "debian", "prosody": {"version": word}}) for word in ("absent",)]
+    managers = (("debian", "luarocks"), ("uberspace", "toast"), ("slackware", "pkgtools"))
+    documents += [read({"profile": kind, "packages": {manager: {"a": "present"}}}) for kind, manager in managers]
     documents += [read({**PROSODY, "certificates": {"a.org": {"self_signed": True, "drift": "detect"}}})]
     documents += [
         read({"profile": "debian", "files": {"/x": {"hg": "https://h.example/", "revision": "4dd3b3ec2f1a"}}})
