@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from schemas.desired.forms import Address, Line, Sha256, Variable, Version
-from schemas.desired.texts import Name, RepositoryPath
+from schemas.desired.texts import Name, PackageName, RepositoryPath
 from schemas.desired.things import Thing, check_some
 from schemas.desired.values import Model
 
@@ -67,16 +67,16 @@ class PkgtoolsPackage(Package):
 class Packages(Model):
     """Manager → package → what of it. Each kind of host has managers of its own."""
 
-    apt: Mapping[Name, AptPackage] = Field(default_factory=dict, description="packages of Debian")
-    luarocks: Mapping[Name, Rock] = Field(default_factory=dict, description="rocks, for Prosody alone")
-    toast: Mapping[Name, ToastPackage] = Field(default_factory=dict, description="sources built in a home")
-    pkgtools: Mapping[Name, PkgtoolsPackage] = Field(default_factory=dict, description="packages of Slackware")
+    apt: Mapping[PackageName, AptPackage] = Field(default_factory=dict, description="packages of Debian")
+    luarocks: Mapping[PackageName, Rock] = Field(default_factory=dict, description="rocks, for Prosody alone")
+    toast: Mapping[PackageName, ToastPackage] = Field(default_factory=dict, description="sources built in a home")
+    pkgtools: Mapping[PackageName, PkgtoolsPackage] = Field(default_factory=dict, description="packages of Slackware")
 
 
 class ProsodyPackage(Model):
     """Where Prosody itself comes from, beside its version: the keys of the host's manager, and a name."""
 
-    name: Name | None = Field(default=None, description="the package's name; the kind of host knows it")
+    name: PackageName | None = Field(default=None, description="the package's name; the kind of host knows it")
     suite: Line | None = Field(default=None, description="apt: the suite it is taken from")
     hold: bool = Field(default=False, description="apt: true: no other program upgrades it")
     url: Address | None = Field(default=None, description="toast, pkgtools: what is downloaded")

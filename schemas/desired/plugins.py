@@ -8,7 +8,7 @@ from typing import TypeAlias
 from pydantic import Field
 
 from schemas.desired.forms import Address, Pin, Sha256, Version
-from schemas.desired.texts import ModuleName, Name, RepositoryPath
+from schemas.desired.texts import ModuleName, Name, PackageName, RepositoryPath
 from schemas.desired.things import Thing
 
 
@@ -18,8 +18,8 @@ class Plugin(Thing):
     hg: Address | None = Field(default=None, description="a Mercurial repository; `revision` pins it")
     git: Address | None = Field(default=None, description="a git repository; `revision` pins it")
     archive: Address | None = Field(default=None, description="an archive; `sha256` pins it")
-    rock: Name | None = Field(default=None, description="a rock of LuaRocks")
-    package: Name | None = Field(default=None, description="a package of the host's own manager")
+    rock: PackageName | None = Field(default=None, description="a rock of LuaRocks")
+    package: PackageName | None = Field(default=None, description="a package of the host's own manager")
     source: RepositoryPath | None = Field(default=None, description="a directory of this repository")
     revision: Pin | None = Field(default=None, description="hg, git: the revision, in hexadecimal digits")
     sha256: Sha256 | None = Field(default=None, description="archive: of what lies there")

@@ -106,6 +106,14 @@ def check_name(value: object) -> str:
     return name
 
 
+def check_package(value: object) -> str:
+    """The name of a package: it begins with a letter or digit (Debian Policy, 5.6.1). apt-get(8) removes `NAME-`."""
+    name = check_name(value)
+    if name[0] in "_@+" or name.endswith("-"):
+        raise refuse(f"expected the name of a package, found {found(name)}; apt would not take it for one")
+    return name
+
+
 def check_module(value: object) -> str:
     """A module's name without `mod_`, as Prosody's own lists give it."""
     name = check_text(value)
@@ -150,6 +158,7 @@ Mode: TypeAlias = Annotated[str, BeforeValidator(check_mode)]
 HostPath: TypeAlias = Annotated[str, BeforeValidator(check_path)]
 RepositoryPath: TypeAlias = Annotated[str, BeforeValidator(check_repository_path)]
 Name: TypeAlias = Annotated[str, BeforeValidator(check_name)]
+PackageName: TypeAlias = Annotated[str, BeforeValidator(check_package)]
 ModuleName: TypeAlias = Annotated[str, BeforeValidator(check_module)]
 HostName: TypeAlias = Annotated[str, BeforeValidator(check_host_name)]
 Flag: TypeAlias = Annotated[bool, BeforeValidator(check_flag)]

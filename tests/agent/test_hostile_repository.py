@@ -1,0 +1,106 @@
+"""A repository that would be root ends in a mistake: each case of the table, as a Debian host judges it.
+
+Here nothing is done, so nothing can be harmed. tests/machines/test_hostile.py pushes the same cases to a real host
+and looks at what is there afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+
+import pytest
+from hostile import CASES, EVIL, Case
+
+from agent.bounds import Bounds
+from agent.validate import Level, validate
+from reconcilers.profiles import debian
+from schemas.load import Facts
+from schemas.opening import Allow, opening
+
+HOST = "chat.example.test"
+OWN = ("/etc/prosodist/agent.yaml", "/etc/prosodist/keys", "/var/lib/prosodist", "/opt/prosodist", "/srv/git")
+
+
+def bounds(allow: Allow | None = None) -> Bounds:
+    """A Debian's, whoever runs this."""
+    home = PurePosixPath("/root")
+    return Bounds(
+        opening("debian", str(home), allow or Allow(), is_root=True),
+        debian.site_paths(home),
+        own=tuple(map(PurePosixPath, OWN)),
+        hands=(),
+        made=lambda id_: False,
+    )
+
+
+def mistakes(case: Case, checkout: Path, allow: Allow | None = None) -> list[str]:
+    """What is told of this case."""
+    files = {"x": EVIL, f"hosts/{HOST}.yaml": f"profile: debian\n{case.document}", **case.files}
+    for name, text in files.items():
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_text(text)
+    facts = Facts(fqdn=HOST, home="/root", user="root")
+    told = validate(str(checkout), HOST, {HOST: facts}, bounds(allow).mistakes)
+    return [str(finding.mistake) for finding in told if finding.level is Level.ERROR]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_ends_in_a_mistake(name: str, tmp_path: Path) -> None:
+    """At its place in git, and in the words that are meant for it."""
+    case = CASES[name]
+    told = mistakes(case, tmp_path)
+    assert any(re.search(case.words, mistake) for mistake in told), told
+    assert all(re.match(rf"(hosts/{HOST}\.yaml|t\.j2):\d+:\d+: ", mistake) for mistake in told), told
+
+
+def test_there_are_many() -> None:
+    """Fewer would be no proof."""
+    assert len(CASES) >= 100
+
+
+OPENED = {
+    "a job of cron": Allow(write=("/etc/cron.d",)),
+    "a variable": Allow(read=("/etc/shadow",)),
+    "a certificate": Allow(read=("/root",)),
+    "a check": Allow(run=("/bin/sh",)),
+    "a group": Allow(users=("sudo",)),
+    "packages of elsewhere": Allow(sources=("https://evil.example",)),
+    "another port": Allow(sources=("https://packages.prosody.im:8443/",)),
+    "a package that is removed": Allow(packages=("openssh-server",)),
+    "a service that is stopped": Allow(services=("ssh",)),
+    "a loader's variable": Allow(services=("prosody",)),
+    "a service that powers off": Allow(services=("systemd-poweroff",)),
+}
+
+
+@pytest.mark.parametrize("name", OPENED)
+def test_the_host_may_open_it(name: str, tmp_path: Path) -> None:
+    """The very words that the mistake asks for."""
+    assert not mistakes(CASES[name], tmp_path, OPENED[name])
+
+
+SHUT = {
+    "users": Allow(write=("/etc/passwd.d", "/etc/pass")),
+    "a check that was pushed": Allow(run=("/srv/a",)),
+    "a check": Allow(run=("/bin", "/bin/sh/", "sh")),
+    "a hook of certbot": Allow(write=("/etc/letsencrypt/renewal-hooks/deploy/y",)),
+    "the agent's settings": Allow(write=("/etc",)),
+    "hooks of the repository": Allow(write=("/srv/git",)),
+    "keys of Prosody's user": Allow(write=("/var/lib/prosody/.ssh",)),
+    "the agent's own key": Allow(read=("/etc/prosodist",)),
+    "a name before the host": Allow(sources=("https://evil.example",)),
+    "packages of elsewhere": Allow(sources=("https://evil.example.org", "https://evil", "http://evil.example")),
+}
+
+
+@pytest.mark.parametrize("name", SHUT)
+def test_a_word_that_is_near_opens_nothing(name: str, tmp_path: Path) -> None:
+    """A beginning of a name, a program's directory; and what is closed whatever the host allows."""
+    assert mistakes(CASES[name], tmp_path, SHUT[name])
+
+
+def test_what_git_calls_a_name_may_be_a_way_up(tmp_path: Path) -> None:
+    """A tree that git's own commands would refuse: its files are judged where they would lie."""
+    assert bounds().may_write(PurePosixPath("/srv/a/../../etc/cron.d/x"))
+    assert bounds().may_read(PurePosixPath("/etc/prosody/../shadow"))
