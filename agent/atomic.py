@@ -189,27 +189,6 @@ def read(place: Place) -> bytes | None:
         os.close(descriptor)
 
 
-def sweep(place: Place, keep: Keeper) -> None:
-    """Clear the directory of `place` of temporaries that a killed agent left there; what may be an edit is
-    kept aside.
-    """
-    for name in names(place):
-        if not _is_temporary(name):
-            continue
-        leftover = Place(path=place.path.parent / name, directory=place.directory, name=name)
-        found = leftover.lstat()
-        if found is None or not (stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode)):
-            continue  # not made by us, or left there on purpose by `_dispose`
-        original = Place(path=place.path.parent / _original(name), directory=place.directory, name=_original(name))
-        try:
-            left = copy(leftover)
-        except ActionFailed:
-            continue  # too large to be kept: better left where it is than in the way of every write
-        if left is not None and _worth_keeping(left, original):
-            keep(_at(original.path, left), "found in a temporary that an interrupted write had left")
-        os.unlink(name, dir_fd=place.directory)
-
-
 def _expect(place: Place, was: Signature | None) -> None:
     """Refuse before anything is touched: a person's edit seen here is judged by the next round, and not displaced."""
     found = place.lstat()
@@ -253,7 +232,7 @@ def _dispose(place: Place, displaced: str, was: Signature, keep: Keeper) -> None
                 f"it now lies at {out.path}; look at it and move it away"
             ) from error
         if kept is not None:
-            keep(_at(place.path, kept), "somebody changed it while it was being replaced")
+            keep(at_path(place.path, kept), "somebody changed it while it was being replaced")
     os.unlink(displaced, dir_fd=place.directory)
 
 
@@ -307,7 +286,8 @@ def _temporary_name(name: str) -> str:
     return "." + os.fsdecode(os.fsencode(name)[:room]) + ending
 
 
-def _is_temporary(name: str) -> bool:
+def is_temporary(name: str) -> bool:
+    """Whether it is the name of one of our temporaries."""
     random = name[-len(_SUFFIX) - _RANDOM : -len(_SUFFIX)]
     return (
         name.startswith(".")
@@ -315,24 +295,13 @@ def _is_temporary(name: str) -> bool:
         and name[-len(_SUFFIX) - _RANDOM - 1 : -len(_SUFFIX) - _RANDOM] == "."
         and len(random) == _RANDOM
         and all(digit in "0123456789abcdef" for digit in random)
-        and _original(name) != ""
+        and original_of(name) != ""
     )
 
 
-def _original(temporary: str) -> str:
+def original_of(temporary: str) -> str:
     """The name that a temporary was made for; only its beginning when that name was very long."""
     return temporary[1 : -len(_SUFFIX) - _RANDOM - 1]
-
-
-def _worth_keeping(left: Copy, original: Place) -> bool:
-    """An empty file tells nothing, and what still lies at its place is not lost."""
-    if left.target is None and not left.content:
-        return False
-    try:
-        current = copy(original)
-    except (ActionFailed, OSError):
-        return True
-    return current is None or (current.content, current.target) != (left.content, left.target)
 
 
 def _copy_of(place: Place, found: os.stat_result, content: bytes, target: str | None) -> Copy:
@@ -346,7 +315,7 @@ def _copy_of(place: Place, found: os.stat_result, content: bytes, target: str | 
     )
 
 
-def _at(path: PurePosixPath, kept: Copy) -> Copy:
+def at_path(path: PurePosixPath, kept: Copy) -> Copy:
     """The same copy, told by the name that people know."""
     return Copy(
         path=path,

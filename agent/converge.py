@@ -21,11 +21,12 @@ from agent.state import State
 from agent.trace import Proof, Tracer
 from reconcilers import RECONCILERS, sources
 from reconcilers.contract import Site
-from schemas.actions import Action, AskApt, Install, Keep, Link, RemoveFile, Signature, WriteFile
+from schemas.actions import Action, AskApt, Install, Keep, Link, RemoveFile, Signature, WriteBlock, WriteFile
 from schemas.desired import HostSpec
 from schemas.errors import (
     ActionFailed,
     AgentError,
+    CheckRefused,
     Contested,
     NotConverging,
     Stale,
@@ -168,6 +169,9 @@ def _apply(house: House, change: Change, memory: _Pass, revision: str) -> bool:
         if memory.stale[change.id] > STALE_ROUNDS:
             _give_up(house, change, error, memory, revision)
         return False  # the next round sees it as it is now
+    except CheckRefused as error:
+        _give_up(house, change, error, memory, revision)
+        return False  # it never took its place, so Prosody has what it had
     except (ActionFailed, Temporary) as error:
         if critical and isinstance(error, Temporary) and not memory.touched:
             raise  # nothing of this round was done yet
@@ -219,7 +223,8 @@ def _deed(change: Change) -> tuple[Action, ...]:
     for action in change.actions:
         if isinstance(action, Keep):
             continue
-        actions.append(replace(action, was=nowhere) if isinstance(action, WriteFile | Link | RemoveFile) else action)
+        has_was = isinstance(action, WriteFile | WriteBlock | Link | RemoveFile)
+        actions.append(replace(action, was=nowhere) if has_was else action)
     return tuple(actions)
 
 

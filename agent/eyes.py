@@ -8,11 +8,13 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import TypeVar
 
-from agent import atomic, living, processes, units
+from agent import atomic, below, living, processes, units
+from agent.atomic import Dress
 from agent.fence import Fence, Place, failure, reach
-from agent.users import group_name, user_name
+from agent.users import group_name, group_number, user_name, user_number
 from reconcilers.contract import Completed, FileInfo, Process, Unit
-from schemas.errors import Temporary
+from schemas.actions import DressTree
+from schemas.errors import ActionFailed, Temporary
 from schemas.record import Record
 
 Seen = TypeVar("Seen")
@@ -25,7 +27,8 @@ class Eyes:
     """This machine, to look at: a `reconcilers.contract.Reader`.
 
     `fence` knows where a link in an opened place leads; `recall` gives the state's records; `clock` epoch seconds;
-    `reap` is called before a process is looked at, so that no dead child counts as alive.
+    `reap` is called before a process is looked at, so that no dead child counts as alive; `heed` now and then where a
+    look takes long, and may raise to end it.
     """
 
     def __init__(
@@ -35,8 +38,10 @@ class Eyes:
         recall: Callable[[str], Record | None],
         clock: Callable[[], float],
         reap: Callable[[], None] = lambda: None,
+        heed: Callable[[], None] = lambda: None,
     ) -> None:
-        self._fence, self._recall, self._clock, self._reap = fence, recall, clock, reap
+        self._fence, self._recall, self._clock, self._reap, self._heed = fence, recall, clock, reap, heed
+        self._orderly: set[DressTree] = set()
 
     def read(self, path: PurePosixPath) -> bytes | None:
         """The content of a regular file; None where there is none, or only by way of a link.
@@ -86,6 +91,28 @@ class Eyes:
         """What systemd says of each, by one process. Raises Temporary."""
         return units.look_at(names)
 
+    def astray(self, tree: DressTree) -> int:
+        """How many things below it are not as it says; where none was, none is until `look_anew`."""
+        if tree in self._orderly:
+            return 0
+        dress, bounds = self._dress_of(tree), self._bounds(tree)
+        found = self.look(tree.path, lambda place: below.count(place, dress, bounds)) or 0
+        if not found and self.stat(tree.path) is not None:
+            self._orderly.add(tree)
+        return found
+
+    def look_anew(self) -> None:
+        """Take no tree for orderly because it once was."""
+        self._orderly.clear()
+
+    def has_user(self, name: str) -> bool:
+        """Whether there is a user of this name, or number."""
+        return _is_known(user_number, name)
+
+    def has_group(self, name: str) -> bool:
+        """Whether there is a group of this name, or number."""
+        return _is_known(group_number, name)
+
     def recall(self, id_: str) -> Record | None:
         """What was remembered under this id."""
         return self._recall(id_)
@@ -93,6 +120,17 @@ class Eyes:
     def due(self, instant: float) -> bool:
         """Whether this instant (epoch seconds) has come."""
         return self._clock() >= instant
+
+    def _dress_of(self, tree: DressTree) -> Dress:
+        mode = -1 if tree.mode is None else tree.mode
+        return Dress(mode=mode, uid=user_number(tree.owner), gid=group_number(tree.group))
+
+    def _bounds(self, tree: DressTree) -> below.Bounds:
+        """What is closed to the agent is nothing to give away, whatever lies around it."""
+        closed = (path for path in self._fence.closed if tree.path in path.parents)
+        return below.Bounds(
+            but=frozenset(map(str, tree.but)), without=frozenset(map(str, (*tree.without, *closed))), heed=self._heed
+        )
 
     def look(self, path: PurePosixPath, look: Callable[[Place], Seen | None]) -> Seen | None:
         """What `look` sees at `path`; None when it vanishes, or when there is no way to it without
@@ -132,6 +170,14 @@ def _info(place: Place) -> FileInfo | None:
         signature=atomic.signature(found),
         target=os.readlink(place.name, dir_fd=place.directory) if link else None,
     )
+
+
+def _is_known(number: Callable[[str], int], name: str) -> bool:
+    try:
+        number(name)
+    except ActionFailed:
+        return False
+    return True
 
 
 def _kind(mode: int) -> str:

@@ -9,13 +9,16 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, assert_never
 
-from agent import apt, atomic, draw, processes, units
+from agent import apt, atomic, below, draw, leftovers, processes, units
 from agent.atomic import Copy, Dress, Keeper
 from agent.bounded import apart
+from agent.checks import Inspector
 from agent.eyes import Eyes
 from agent.fence import Fence, Place, failure, reach
 from agent.spawned import Spawned
+from agent.splice import splice
 from agent.users import group_number, user_number
+from reconcilers import blocktext
 from reconcilers.apt import offers
 from reconcilers.apt.offers import Offers
 from schemas.actions import (
@@ -23,6 +26,7 @@ from schemas.actions import (
     AskApt,
     ChoosePorts,
     Control,
+    DressTree,
     Forget,
     Hold,
     Install,
@@ -38,6 +42,7 @@ from schemas.actions import (
     Signature,
     Spawn,
     Stop,
+    WriteBlock,
     WriteFile,
 )
 from schemas.errors import ActionFailed, Temporary
@@ -61,9 +66,11 @@ class LocalHost(Eyes):
         recall: Callable[[str], Record | None],
         forget: Callable[[str], None],
         clock: Callable[[], float],
+        heed: Callable[[], None] = lambda: None,
     ) -> None:
         self._spawned = Spawned(fence=fence, remember=remember, recall=recall, forget=forget)
-        super().__init__(fence=fence, recall=recall, clock=clock, reap=self._spawned.reap)
+        super().__init__(fence=fence, recall=recall, clock=clock, reap=self._spawned.reap, heed=heed)
+        self._inspector = Inspector(recall=recall, remember=remember, clock=clock)
         self._keep = keep
         self._remember = remember
         self._forget = forget
@@ -81,6 +88,10 @@ class LocalHost(Eyes):
         match action:
             case WriteFile():
                 self._write(action)
+            case WriteBlock():
+                self._write_block(action)
+            case DressTree():
+                self._dress_tree(action)
             case MakeDir():
                 self._make_dir(action)
             case Link():
@@ -180,14 +191,30 @@ class LocalHost(Eyes):
         directory = os.fstat(place.directory)
         key = (directory.st_dev, directory.st_ino)
         if key not in self._swept:
-            atomic.sweep(place, self._keep)
+            leftovers.sweep(place, self._keep)
             self._swept.add(key)
 
     def _write(self, action: WriteFile) -> None:
         content = action.content.reveal() if isinstance(action.content, Secret) else action.content
         dress = _dress(action)  # looked up before anything is opened: NSS may take its time
+        is_secret = isinstance(action.content, Secret)
+        inspect = self._inspector.inspector(action.path, action.check, is_secret=is_secret)
         with self._act(action.path) as place:
-            atomic.write(place, content, dress, action.was, self._keep)
+            atomic.write(place, content, dress, action.was, self._keep, inspect)
+
+    def _write_block(self, action: WriteBlock) -> None:
+        mode = -1 if action.mode is None else action.mode
+        dress = Dress(mode=mode, uid=user_number(action.owner), gid=group_number(action.group))
+        is_secret = isinstance(action.content, Secret)
+        inspect = self._inspector.inspector(action.path, action.check, is_secret=is_secret)
+        with self._act(action.path) as place:
+            splice(place, partial(_with_block, action), dress, action.was, self._keep, inspect)
+
+    def _dress_tree(self, action: DressTree) -> None:
+        self._fence.check(action.path)
+        dress, bounds = self._dress_of(action), self._bounds(action)
+        self._orderly.discard(action)
+        self.look(action.path, lambda place: below.mend(place, dress, bounds))
 
     def _make_dir(self, action: MakeDir) -> None:
         self._fence.check(action.path)
@@ -258,6 +285,17 @@ def _run(action: Run) -> None:
         said = (ended.stderr or ended.stdout).decode(errors="replace").strip().splitlines()[-5:]
         words = "it was told a secret, so what it said is not shown" if stdin else " / ".join(said) or "it said nothing"
         raise ActionFailed(f"{action.argv[0]}: exit status {ended.code}: {words}; run it by hand to see more")
+
+
+def _with_block(action: WriteBlock, text: bytes | None) -> bytes | None:
+    """The text of the file with its block as the action wants it."""
+    try:
+        if action.content is None:
+            return None if text is None else blocktext.cut(text)
+        body = action.content.reveal() if isinstance(action.content, Secret) else action.content
+        return blocktext.put(text, blocktext.Block(comment=action.comment, name=action.name, body=body))
+    except blocktext.Tangled as error:
+        raise ActionFailed(f"{action.path}: {error}") from error
 
 
 def _dress(action: WriteFile | MakeDir | Make) -> Dress:

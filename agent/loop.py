@@ -6,7 +6,7 @@ import contextlib
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -178,9 +178,10 @@ def _engine(
         place = site.Place(settings, config, state.digest_key(), partial(_made, state))
         kept = Kept(settings.state_dir, settings.age_key)
         events = Events(state)
-        host = _host(place, state, kept, events)
         watch = Watch(ours=lambda path: host.ours(PurePosixPath(path)))
         stack.callback(watch.close)
+        between = partial(_heed, watch)
+        host = _host(place, state, kept, events, heed=between)
         renderer = Renderer(workers.renderer if workers else None)
         anchor = Anchor(config.parent / "accepted")
         if reason := _loss(state, anchor):
@@ -195,7 +196,6 @@ def _engine(
             renderer=renderer,
             stopping=partial(_is_asked_to_end, watch),
         )
-        between = partial(_heed, watch)
         source = Source.from_settings(settings, between=between)
         source.open()
         reader = CommitReader(
@@ -258,7 +258,7 @@ def _is_asked_to_end(watch: Watch) -> bool:
     return watch.stopping()
 
 
-def _host(place: site.Place, state: State, kept: Kept, events: Events) -> LocalHost:
+def _host(place: site.Place, state: State, kept: Kept, events: Events, *, heed: Callable[[], None]) -> LocalHost:
     def keep(copy: Copy, why: str) -> None:
         id_ = kept.keep(copy, why, at=time.time())
         events.tell("kept.stored", object=str(copy.path), reason=why, id=id_)
@@ -270,4 +270,5 @@ def _host(place: site.Place, state: State, kept: Kept, events: Events) -> LocalH
         recall=state.recall,
         forget=state.forget,
         clock=time.time,
+        heed=heed,
     )

@@ -17,6 +17,7 @@ from agent.source import Source
 from agent.state import Anchor, StateUnusable
 from agent.telling import Telling
 from agent.trace import Proof
+from schemas.actions import CHECKS
 from schemas.errors import AgentError, SourceRefused, SpecError, Stalled, Temporary
 from schemas.plan import Change, Instant, PathChanges, Plan, Wait
 from schemas.record import Record
@@ -124,8 +125,11 @@ class Passes:
         state = self._house.state
         if retry:
             state.forget(STALLED)
+            state.forget(CHECKS)
             if state.drift_forgiven(CONTESTED_AFTER):
                 self.forget_proof()  # it knows that these are left alone
+        if full:
+            self._house.host.look_anew()
         target = self._choice.retry() if retry else self._choice.choose(anew=full)
         if target is None:
             return self._refused(self._choice.refusal or _nothing_offered())

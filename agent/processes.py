@@ -49,6 +49,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     processes: int = 0
 
 
+CHECK = Limits(cpu=30, memory=2**30, file_size=64 * 2**20, processes=1024)
+"""For a program that looks at a file before it takes its place."""
 QUERY = Limits()
 """For a program that only looks: what a commit may cost, 256 MB, beside the program itself."""
 

@@ -19,6 +19,7 @@ from msgspec import Struct
 from agent.proc import boot
 from agent.signs import LENGTH, of_path, of_way, still_so
 from reconcilers.contract import Completed, FileInfo, Process, Reader, Unit
+from schemas.actions import DressTree
 from schemas.record import Record
 
 if TYPE_CHECKING:
@@ -147,6 +148,20 @@ class Tracer:
         if unknown := tuple(name for name in dict.fromkeys(names) if name not in self._units):
             self._units |= zip(unknown, self._answer(lambda: self._host.units(unknown)), strict=True)
         return tuple(self._units[name] for name in names)
+
+    def astray(self, tree: DressTree) -> int:
+        """See `Reader`. No path of it is noted: what changes there is found by the next full look."""
+        return self._answer(lambda: self._host.astray(tree))
+
+    def has_user(self, name: str) -> bool:
+        """See `Reader`."""
+        self.note(PurePosixPath("/etc/passwd"))
+        return self._host.has_user(name)
+
+    def has_group(self, name: str) -> bool:
+        """See `Reader`."""
+        self.note(PurePosixPath("/etc/group"))
+        return self._host.has_group(name)
 
     def recall(self, id_: str) -> Record | None:
         """See `Reader`."""

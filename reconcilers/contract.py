@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
 
-from schemas.actions import Signature
+from schemas.actions import DressTree, Signature
 from schemas.desired import HostSpec
 from schemas.plan import Verdict
 from schemas.record import Owned, Record
@@ -81,6 +81,8 @@ class Unit(Struct, frozen=True, kw_only=True):
     """Of a service: simple, oneshot …"""
     result: str = ""
     """How it ended last: success, exit-code, start-limit-hit …"""
+    remains: bool = False
+    """Of a oneshot: it counts as active when it has run (RemainAfterExit)."""
     is_stale: bool = False
     """Its files are not what systemd has read (NeedDaemonReload)."""
     is_skipped: bool = False
@@ -118,6 +120,15 @@ class Reader(Protocol):
 
     def units(self, names: tuple[str, ...]) -> tuple[Unit, ...]:
         """What systemd says of each, asked for all at once. Raises Temporary."""
+
+    def astray(self, tree: DressTree) -> int:
+        """How many things below it are not as it says. 0 is remembered until the full look. Raises Temporary."""
+
+    def has_user(self, name: str) -> bool:
+        """Whether there is a user of this name, or number."""
+
+    def has_group(self, name: str) -> bool:
+        """Whether there is a group of this name, or number."""
 
     def recall(self, id_: str) -> Record | None:
         """What a plan asked to remember."""

@@ -21,6 +21,20 @@ class Signature(NamedTuple):
     ctime_ns: int
 
 
+CHECKS = "files:checks"
+"""The record of what checks have refused: path → `wish`, `words` and `at` (epoch seconds)."""
+
+
+class Check(Struct, frozen=True, kw_only=True):
+    """A program that must find a file good before it takes its place; `<file>` in an argument stands for it.
+
+    A refusal is remembered under `CHECKS`; `wish` names what was refused.
+    """
+
+    argv: tuple[str, ...]
+    wish: str
+
+
 class WriteFile(Struct, frozen=True, kw_only=True):
     """Make `path` a regular file with this content, atomically. `was` is what the plan saw there: None, nothing.
 
@@ -33,6 +47,39 @@ class WriteFile(Struct, frozen=True, kw_only=True):
     owner: str | None = None
     group: str | None = None
     was: Signature | None = None
+    check: Check | None = None
+
+
+class WriteBlock(Struct, frozen=True, kw_only=True):
+    """Put a marked block into the file at `path`, in the place of ours or at its end; every other byte stays.
+
+    `content` None: take the block out, and the file with it when it came with it and holds nothing else. `mode`,
+    `owner` and `group` None leave those of the file. An edit made meanwhile is kept, and the block is put into it.
+    """
+
+    path: PurePosixPath
+    content: bytes | Secret | None = None
+    comment: str = "#"
+    name: str = ""
+    mode: int | None = None
+    owner: str | None = None
+    group: str | None = None
+    was: Signature | None = None
+    check: Check | None = None
+
+
+class DressTree(Struct, frozen=True, kw_only=True):
+    """Give all that lies below `path` this owner and group, and its directories this mode; None leaves them.
+
+    No link is followed. `but` are paths that are left alone, `without` those that are left with all below them.
+    """
+
+    path: PurePosixPath
+    mode: int | None = None
+    owner: str | None = None
+    group: str | None = None
+    but: tuple[PurePosixPath, ...] = ()
+    without: tuple[PurePosixPath, ...] = ()
 
 
 class MakeDir(Struct, frozen=True, kw_only=True):
@@ -191,6 +238,8 @@ class Forget(Struct, frozen=True, kw_only=True):
 
 Action = (
     WriteFile
+    | WriteBlock
+    | DressTree
     | MakeDir
     | Link
     | RemoveFile

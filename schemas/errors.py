@@ -133,6 +133,12 @@ class ActionFailed(AgentError):
     reason = "ApplyFailed"
 
 
+class CheckRefused(ActionFailed):
+    """A program that git names found a file wrong; nothing was done, and the same bytes are not tried at once again."""
+
+    reason = "CheckRefused"
+
+
 class NotConverging(AgentError):
     """The same change, with the same actions, was wanted again although what was written still lies there."""
 
