@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from agent import health
 from agent.house import House
-from reconcilers import activation, loading
-from schemas.actions import Control, Spawn
+from reconcilers import activation, loading, services
 from schemas.desired import HostSpec
 from schemas.errors import SpecError, Temporary, Unhealthy
 from schemas.plan import Activation, Disruption, Plan
@@ -33,8 +32,7 @@ def prove(house: House, spec: HostSpec, plan: Plan, mark: health.LogMark) -> Non
     `mark` is where its log ended before. Raises Unhealthy, Interrupted.
     """
     owed = plan.activation(PROSODY)
-    started = any(isinstance(action, Spawn | Control) for change in plan.changes for action in change.actions)
-    if owed is None and not started:
+    if owed is None and not services.starts_prosody(plan):
         return
     reader = house.host
     try:

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 
 from msgspec import Struct
 
-from reconcilers import activation
+from reconcilers import activation, services
 from reconcilers.contract import Process, Reader, Site
 from reconcilers.ports import expected_ports
 from schemas.desired import HostSpec
@@ -55,12 +55,12 @@ def prove(
     reloaded_after: LogMark | None = None,
     between: Callable[[], None] = lambda: None,
 ) -> Process | None:
-    """Wait until every rung holds and return the process; None where git wants no Prosody. Raises Unhealthy.
+    """Wait until every rung holds and return the process; None where git wants none that runs. Raises Unhealthy.
 
     `between` is called before each look, and may raise to end the waiting. After a reload the same process and
     ports are there at once, so `reloaded_after` says from where on the log must tell that it took place.
     """
-    if spec.host.prosody is None:
+    if not services.is_to_run(spec):
         return None
     began = time.monotonic()
     while True:

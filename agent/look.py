@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from agent.trace import Tracer
-from reconcilers import RECONCILERS, activation, drift, loading
+from reconcilers import RECONCILERS, activation, drift, loading, services
 from reconcilers.candidate import included, object_id
 from reconcilers.contract import Reader, Site
 from reconcilers.included import is_read
@@ -143,7 +143,7 @@ def _activation(reader: Reader, spec: HostSpec, site: Site, plan: Plan) -> Activ
     if any(isinstance(wait.until, NextRound) for wait in plan.waits):
         return None  # this pass brings more, and one activation will do for all of it
     process = activation.running_process(reader, site)
-    if process is None or spec.host.prosody is None or site.prosody is None:
+    if process is None or spec.host.prosody is None or site.prosody is None or services.starts_prosody(plan):
         return None
     if any(is_read(spec, change.object) for change in plan.changes):
         return None  # as it lies there it is not what will be loaded, and may be nothing that can be

@@ -6,7 +6,19 @@ found by the next round of the same pass.
 
 from __future__ import annotations
 
-from reconcilers import certificates, config, directories, files, packages, plugins, ports, secrets, services, sources
+from reconcilers import (
+    certificates,
+    config,
+    directories,
+    dropins,
+    files,
+    packages,
+    plugins,
+    ports,
+    secrets,
+    services,
+    sources,
+)
 from reconcilers.contract import Bound, Reconciler, bind
 
 _sources: Reconciler[sources.Have] = sources
@@ -18,6 +30,7 @@ _plugins: Reconciler[plugins.Have] = plugins
 _config: Reconciler[config.Have] = config
 _certificates: Reconciler[certificates.Have] = certificates
 _files: Reconciler[files.Have] = files
+_dropins: Reconciler[dropins.Have] = dropins
 _services: Reconciler[services.Have] = services
 
 RECONCILERS: tuple[Bound, ...] = (
@@ -30,5 +43,6 @@ RECONCILERS: tuple[Bound, ...] = (
     bind(_config),
     bind(_certificates),
     bind(_files),
+    bind(_dropins),
     bind(_services),
 )

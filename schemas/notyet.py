@@ -5,13 +5,13 @@ It passes `validate`, with a note; `plan` and `run` refuse it. Whoever builds a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from schemas.errors import Mark
 from schemas.nodes import List, Map, Node
 from schemas.places import places
 
-NOT_YET: Mapping[tuple[str, ...], str] = {
+NOT_YET: dict[tuple[str, ...], str] = {
     ("profile", "uberspace"): "hosts of the kind uberspace",
     ("profile", "slackware"): "hosts of the kind slackware",
     ("policy",): "bundles",
@@ -46,17 +46,24 @@ NOT_YET: Mapping[tuple[str, ...], str] = {
     ("files", "*", "check"): "checking a file by a program",
     ("files", "*", "notify"): "telling services of a file",
     ("files", "*", "recurse"): "owner and group of all in a directory",
-    ("services",): "services",
+    ("services", "*", "manager", "systemd-user"): "services of a user's own systemd",
+    ("services", "*", "manager", "daemontools"): "services under daemontools",
+    ("services", "*", "manager", "supervisord"): "services under supervisord",
+    ("services", "*", "manager", "rc.d"): "services under rc.d",
+    ("services", "*", "manager", "child"): "services as children of the agent",
     ("jobs",): "jobs",
     ("users",): "users",
     ("databases",): "databases",
 }
 """The way to a place → what is done there. `*` is any key; the last step may be a text that stands there."""
+NOT_YET_LOCAL: dict[tuple[str, ...], str] = {("services",): "services under the profile local"}
+"""What is done under another profile alone."""
 
 
 def tell_not_yet(root: Map, tell: Callable[[Mark, str], None]) -> None:
     """Each such place of a combined document, at its mark. What is empty says nothing."""
-    for way, what in NOT_YET.items():
+    is_local = any(places(root, "profile", "local"))
+    for way, what in (NOT_YET | NOT_YET_LOCAL if is_local else NOT_YET).items():
         for mark, node in places(root, *way):
             if not _is_empty(node):
                 tell(mark, f"not yet: {what} (a later version of prosodist); take it out until then")

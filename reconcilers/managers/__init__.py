@@ -25,8 +25,8 @@ class Running(Struct, frozen=True, kw_only=True):
 class Manager(Protocol):
     """The shape of a manager module. What it gives are actions: it does nothing itself."""
 
-    def look(self, reader: Reader, site: Site) -> Running:
-        """How Prosody is run now. Only asked where one is installed."""
+    def look(self, reader: Reader, site: Site, *, enabled: bool, running: bool) -> Running:
+        """How Prosody is run now, and what makes it start with the host and run. Only asked where one is installed."""
 
     def process(self, reader: Reader) -> Process | None:
         """The living Prosody of this manager's."""

@@ -12,8 +12,8 @@ OUTPUT = "prosody.out"
 """Beside Prosody's own log: what it prints before that is open, and what Lua says when it dies."""
 
 
-def look(reader: Reader, site: Site) -> Running:
-    """Ask the record first, then all processes."""
+def look(reader: Reader, site: Site, *, enabled: bool, running: bool) -> Running:
+    """Ask the record first, then all processes. The language keeps nothing else of a child than that it runs."""
     wished = start(site)
     wanted = "\0".join(wished.argv)
     known = process(reader)

@@ -4,31 +4,22 @@ from __future__ import annotations
 
 from reconcilers.contract import Process, Reader, Site
 from reconcilers.managers import Running
+from reconcilers.units import is_up, put_right
 from schemas.actions import Action, Control, Run
 
 UNIT = "prosody.service"
-_UP = frozenset({"active", "reloading", "activating", "refreshing"})
 
 
-def look(reader: Reader, site: Site) -> Running:
-    """Enabled and running is what is wanted."""
+def look(reader: Reader, site: Site, *, enabled: bool, running: bool) -> Running:
+    """As any other unit."""
     unit = reader.unit(UNIT)
-    verbs, why = [], []
-    if unit.enabled == "masked":
-        verbs += ["unmask", "enable"]
-        why.append("is masked")
-    elif unit.enabled != "enabled":
-        verbs.append("enable")
-        why.append(f"is {unit.enabled or 'not enabled'}")
-    if unit.active not in _UP:
-        verbs.append("start")
-        why.append("does not run" if unit.active != "failed" else "has failed")
+    right = put_right(unit, enabled=enabled, running=running)
     return Running(
         process=reader.process(unit.pid) if unit.pid else None,
-        wanted="enabled\0active",
-        live=None if unit.active not in _UP else f"{unit.enabled}\0active",
-        why=" and ".join(why),
-        actions=tuple(Control(unit=UNIT, verb=verb) for verb in verbs),
+        wanted=f"{'enabled' if enabled else 'disabled'}\0{'active' if running else 'inactive'}",
+        live=f"{unit.enabled}\0active" if is_up(unit) else None,
+        why=right.why,
+        actions=right.actions,
     )
 
 

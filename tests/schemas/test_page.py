@@ -108,6 +108,8 @@ def test_what_is_not_done_yet_is_noted_and_refused() -> None:
     documents += [read({"profile": "debian", "prosody": {"version": word}}) for word in ("absent",)]
     managers = (("debian", "luarocks"), ("uberspace", "toast"), ("slackware", "pkgtools"))
     documents += [read({"profile": kind, "packages": {manager: {"a": "present"}}}) for kind, manager in managers]
+    managers = ("systemd-user", "daemontools", "supervisord", "rc.d", "child")
+    documents += [read({"profile": "debian", "services": {"a": {"manager": word}}}) for word in managers]
     documents += [read({**PROSODY, "certificates": {"a.org": {"self_signed": True, "drift": "detect"}}})]
     documents += [
         read({"profile": "debian", "files": {"/x": {"hg": "https://h.example/", "revision": "4dd3b3ec2f1a"}}})
@@ -117,7 +119,7 @@ def test_what_is_not_done_yet_is_noted_and_refused() -> None:
     assert missing == []
     with pytest.raises(SpecError) as refused:
         load({"hosts/a.yaml": Blob(b"profile: local\nservices: [tor]\n")}, "a", Facts(profile="local"))
-    assert "services: not yet: services" in str(refused.value)
+    assert "services: not yet: services under the profile local" in str(refused.value)
 
 
 def test_what_says_nothing_is_not_refused() -> None:
