@@ -89,7 +89,7 @@ class Bounds:
                 return f"a push may not read {need.value}: {why}" if why else ""
             case "pair" if why := self._closed_to(PurePosixPath(need.value)):
                 return f"a push may not read {need.value}: {why}"
-        if need.package and self._made(f"package:{need.package}"):
+        if any(map(self._made, need.unless_made)):
             return ""
         return refusal(need, self._opening)
 

@@ -87,12 +87,12 @@ def _runs_with(record: Record | None, unit: Unit, lies_there: str, *, since: flo
     return str(record.value["has"]) if is_known else "unknown"
 
 
-def will_run_with(name: str, service: Service | None, seen: Seen, spec: HostSpec, site: Site) -> str:
+def will_run_with(service: Service | None, seen: Seen, spec: HostSpec, site: Site) -> str:
     """What it runs with when it is started at the end of this round, which writes the drop-in before."""
     if service is None:
         return ""
     policy = service.drift or spec.host.drift
-    is_written = (policy is Policy.CORRECT or not seen.lies_there) and not dropins.refusal(name, service, site)
+    is_written = policy is Policy.CORRECT or not seen.lies_there
     return dropins.digest_of(service, site) if is_written else seen.lies_there
 
 
@@ -104,20 +104,10 @@ def remember(name: str, seen: Seen, runs_with: str) -> tuple[Action, ...]:
     return (Forget(id=id_),) if seen.is_remembered else ()
 
 
-def refusal(name: str, actions: tuple[Action, ...], ours: Owned | None, site: Site) -> str:
-    """Why the host does not let a push do this to a service that somebody else started; empty when it does."""
-    verbs = {action.verb for action in actions if isinstance(action, Control)}
-    ends = [verb for verb in ("disable", "stop") if verb in verbs]
-    if not ends or (ours is not None and ours.made) or site.allows("services", name):
-        return ""
-    what = f"to {' and '.join(ends)} what prosodist did not start"
-    return f"{what} needs allow: {{services: [{name}]}} in agent.yaml on the host"
-
-
 def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> Iterator[Verdict]:
     """Put each right; let go of what git names no more."""
     for name, seen in have.items():
-        yield _Verdict(name=name, service=spec.host.services[name], seen=seen, spec=spec, site=site).give(owned)
+        yield _Verdict(name=name, service=spec.host.services[name], seen=seen, spec=spec, site=site).give()
     for id_ in owned:
         if id_.partition(":")[2] not in have and id_ != "service:prosody":
             why = "gone from git; it stays as it is"
@@ -133,15 +123,13 @@ class _Verdict(Struct, frozen=True, kw_only=True):
     spec: HostSpec
     site: Site
 
-    def give(self, owned: Mapping[str, Owned]) -> Verdict:
+    def give(self) -> Verdict:
         """The one verdict on it."""
         unit, service = self.seen.unit, self.service
         if unit.load == "not-found":
             file = _UNITS / unit_name(self.name)
             return self._wait(f"there is no unit {file.name}; install what brings it", PathChanges(file))
         right = put_right(unit, enabled=service.enabled, running=service.running)
-        if why := refusal(self.name, right.actions, owned.get(self._id), self.site):
-            return self._wait(f"{right.why}; {why}", Word())
         if right.actions:
             return self._change(right.why, right.actions)
         if service.running and is_up(unit) and self._is_behind():
@@ -171,7 +159,7 @@ class _Verdict(Struct, frozen=True, kw_only=True):
         service, seen = self.service, self.seen
         verbs = {action.verb for action in actions if isinstance(action, Control)}
         starts = bool(verbs & {"start", "restart"})
-        runs_with = will_run_with(self.name, service, seen, self.spec, self.site) if starts else seen.runs_with
+        runs_with = will_run_with(service, seen, self.spec, self.site) if starts else seen.runs_with
         return Change(
             id=self._id,
             kind=Kind.CREATED if "start" in verbs else Kind.CHANGED,

@@ -20,7 +20,7 @@ from reconcilers.profiles import manager
 from reconcilers.units import unit_name
 from schemas.actions import Action, Control, Forget, MakeDir, RemoveFile, WriteFile
 from schemas.desired import HostSpec
-from schemas.plan import Change, Holds, Kind, PathChanges, Verdict, Wait
+from schemas.plan import Change, Holds, Kind, Verdict
 from schemas.record import Owned
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ _FILE = "prosodist.conf"
 _HEADER = "# Written by prosodist from `services` in git; what is changed here is put back.\n[Service]\n"
 _MODE = 0o644
 _PROSODY = "prosody"
-_OWN_VARIABLES = ("LD_", "LUA_", "PATH")
-"""What could make Prosody's own process load what git did not give it."""
 
 
 class Seen(Struct, frozen=True, kw_only=True):
@@ -126,26 +124,13 @@ def _verdicts(spec: HostSpec, have: Have, site: Site) -> Iterator[Verdict]:
     services = wanted(spec, site)
     for each, seen in have.items():
         name = services.get(each)
-        if name is None:
-            yield _gone(each, seen, spec, site)
-        elif why := refusal(name, spec.host.services[name], site):
-            yield Wait(id=f"dropin:{each}", why=why, until=PathChanges(each), origin=spec.origin("services", name))
-        else:
-            yield _verdict(each, seen, name, spec, site)
+        yield _gone(each, seen, spec, site) if name is None else _verdict(each, seen, name, spec, site)
 
 
 def _read_again(change: Change) -> Change:
     """Should this one come to nothing, the next look finds units with files that systemd has not read."""
     unit = _unit(PurePosixPath(change.object))
     return replace(change, actions=(*change.actions, Control(unit=unit, verb="daemon-reload")))
-
-
-def refusal(name: str, service: Service, site: Site) -> str:
-    """Why the host does not let a push say this of the service; empty when it does."""
-    is_open = name == _PROSODY and not any(variable.startswith(_OWN_VARIABLES) for variable in service.environment)
-    if is_open or site.allows("services", name):
-        return ""
-    return f"what {name} is started with needs allow: {{services: [{name}]}} in agent.yaml on the host"
 
 
 def _verdict(each: PurePosixPath, seen: Seen, name: str, spec: HostSpec, site: Site) -> Verdict:

@@ -80,11 +80,11 @@ def starts_prosody(plan: Plan) -> bool:
 
 def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> Iterator[Verdict]:
     """Prosody first."""
-    yield from _prosody(spec, have, owned, site)
+    yield from _prosody(spec, have, site)
     yield from beside.plan(spec, have.others, owned, site)
 
 
-def _prosody(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> Iterator[Verdict]:
+def _prosody(spec: HostSpec, have: Have, site: Site) -> Iterator[Verdict]:
     """It runs, or it is started as soon as a configuration of ours lies there."""
     if spec.host.prosody is None:
         if have.end:
@@ -99,8 +99,6 @@ def _prosody(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site)
         yield Holds(id=_ID, wanted=wish, live=wish)
     elif is_to_run(spec) and running.live is None and (wait := _not_ours(have, site)) is not None:
         yield wait
-    elif (ends := beside.refusal(_PROSODY, running.actions, owned.get(_ID), site)) != "":
-        yield Wait(id=_ID, why=f"{running.why}; {ends}", until=Word(), origin=spec.origin("services", _PROSODY))
     else:
         yield Change(
             id=_ID,
@@ -123,7 +121,7 @@ def _with_drop_in(running: Running, have: Have, spec: HostSpec, site: Site) -> t
     seen = have.unit
     if seen is None:
         return running, b"", b""
-    will = beside.will_run_with(_PROSODY, said_of_prosody(spec), seen, spec, site)
+    will = beside.will_run_with(said_of_prosody(spec), seen, spec, site)
     verbs = {action.verb for action in running.actions if isinstance(action, Control)}
     if "start" in verbs:
         running = replace(running, actions=(*running.actions, *beside.remember(_PROSODY, seen, will)))

@@ -27,18 +27,21 @@ _OF_SYSTEMD = re.compile(
 )
 """Units that come with systemd: one powers the host off, another gives a shell without a password."""
 
+_OF_THE_HOST = re.compile(r".*\.(target|slice|scope|device|mount|automount|swap)")
+"""Kinds of units that are no program of their own: to start one may end all others (poweroff.target)."""
+
 
 class Need(NamedTuple):
     """`value` of `word`, for what stands at `way`. `hint` is what to write under `allow`.
 
-    `package` names one that makes it needless: what the agent has installed it may remove.
+    `unless_made` are ids of the inventory, each of which makes it needless: what the agent has brought it may end.
     """
 
     way: Way
     word: str
     value: str
     hint: str = ""
-    package: str = ""
+    unless_made: tuple[str, ...] = ()
 
 
 CLOSED = "closed"
@@ -152,7 +155,7 @@ def _software(host: Host) -> Iterator[Need]:
     for manager in ("apt", "pkgtools"):
         for name, package in getattr(host.packages, manager).items():
             if package.version == "absent":
-                yield Need(("packages", manager, name), "packages", name, package=name)
+                yield Need(("packages", manager, name), "packages", name, unless_made=(f"package:{name}",))
 
 
 def _running(host: Host) -> Iterator[Need]:
@@ -160,10 +163,10 @@ def _running(host: Host) -> Iterator[Need]:
         way = ("services", name)
         if service.check:
             yield Need((*way, "check"), "run", service.check[0])
-        if _OF_SYSTEMD.fullmatch(name):
+        if _OF_SYSTEMD.fullmatch(name) or _OF_THE_HOST.fullmatch(name):
             yield Need(way, "services", name)
         if not (service.enabled and service.running):
-            yield Need(way, "services", name, package=name)
+            yield Need(way, "services", name, unless_made=(f"package:{name}", f"service:{name}"))
         for key in ("environment", "rlimits", "umask"):
             if getattr(service, key) and (name != _PROSODY or (key == "environment" and _steers(service.environment))):
                 yield Need((*way, key), "services", name)
