@@ -156,7 +156,7 @@ def _as_unit(*argv: str, quiet: bool = False) -> Completed:
             "--property=PrivateMounts=yes",
             f"--property=ExecStopPost=/bin/rm -rf {quietly.PLACE}",
             f"--setenv=PYTHONPATH={Path(__file__).resolve().parent.parent}",
-            *(sys.executable, "-m", "agent.quietly"),
+            *(sys.executable, "-P", "-m", "agent.quietly"),
         )
     return processes.run((*unit, *argv), timeout=_HOUR)
 

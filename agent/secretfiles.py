@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import resource
 import sys
 import time
@@ -57,7 +58,7 @@ def encrypt(place: Path) -> int:
 def decrypt(file: Path | None, key: Path) -> int:
     """An age file, or stdin, opened with this key, to stdout."""
     _leave_no_core()
-    sealed = _stdin() if file is None else file.read_bytes()
+    sealed = _stdin() if file is None else _content(file)
     _print(_opened(str(file or "stdin"), sealed, key))
     return 0
 
@@ -70,7 +71,7 @@ def edit(file: Path, key: Path) -> int:
     _leave_no_core()
     file = file.resolve()
     recipients = _recipients(file.parent)  # first of all: a mistake in there must not cost what was typed
-    former = file.read_bytes() if file.exists() else None
+    former = _content(file) if file.exists() else None
     text = b"" if former is None else _opened(str(file), former, key)
     fresh = editing.edited(str(file), text)
     if fresh == text:
@@ -87,13 +88,20 @@ def _stdin() -> bytes:
     return b"" if sys.stdin is None else sys.stdin.buffer.read(LARGEST + 1)
 
 
+def _content(file: Path) -> bytes:
+    """What a file holds, as far as it can be used. A pipe that nobody writes to is empty, and not waited for."""
+    with open(file, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)) as content:
+        os.set_blocking(content.fileno(), True)
+        return content.read(LARGEST + 1)
+
+
 def _recipients(place: Path) -> tuple[Recipient, ...]:
     """Everybody for whom the checkout around `place` encrypts. Raises SpecError, NotEncrypted."""
     place = place.resolve()
     root = next((above for above in (place, *place.parents) if (above / ".git").exists()), place)
     file = root / FILE
     try:
-        return parse_recipients(str(file), file.read_bytes())
+        return parse_recipients(str(file), _content(file))
     except FileNotFoundError:
         raise NotEncrypted(
             f"{file}: there is no such file, and so nobody to encrypt for; write one recipient a line into it, "

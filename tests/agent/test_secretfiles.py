@@ -416,3 +416,20 @@ def test_vim_keeps_no_copy_whatever_its_settings_say(sealed: Desk) -> None:
     left = [path for path in sealed.home.rglob("*") if path.is_file() and b"horse" in path.read_bytes()]
     assert left == []
     assert [*(sealed.home / "b").iterdir(), *(sealed.home / "u").iterdir(), *(sealed.home / "s").iterdir()] == []
+
+
+def test_a_pipe_without_a_writer_is_not_waited_for(desk: Desk) -> None:
+    """Nobody can push one, but a checkout may hold one; what somebody writes to a pipe is opened."""
+    desk.run("keygen")
+    pipe = desk.checkout / "secrets/pipe.age"
+    os.mkfifo(pipe)
+    _, said = desk.run("decrypt", str(pipe), code=1)
+    assert "pipe.age" in said
+    sealed = pyrage.encrypt(SECRET.encode(), [pyrage.x25519.Recipient.from_str(desk.run("keygen")[0].decode().strip())])
+    writer = os.open(pipe, os.O_RDWR)
+    os.write(writer, sealed)
+    process = desk.start("decrypt", str(pipe))
+    while not any(os.path.realpath(link) == str(pipe.resolve()) for link in Path(f"/proc/{process.pid}/fd").iterdir()):
+        time.sleep(0.01)
+    os.close(writer)
+    assert process.communicate(timeout=60)[0].decode().strip() == SECRET
