@@ -1,16 +1,23 @@
-"""What makes a round live, and the proof that it is: Prosody's own activation."""
+"""What makes a round live, and the look whether it is."""
 
 from __future__ import annotations
+
+import time
 
 from agent import health
 from agent.house import House
 from reconcilers import activation, loading, services
 from schemas.desired import HostSpec
-from schemas.errors import SpecError, Temporary, Unhealthy
+from schemas.errors import ActionFailed, SpecError, Temporary, Unhealthy
 from schemas.plan import Activation, Disruption, Plan
 
 PROSODY = "prosody"
 """The service whose trouble makes a commit unwell; any other object that fails is told and tried again."""
+
+_SETTLING = 0.2
+"""Seconds that a service is given before it is looked at, and between two looks."""
+_PATIENCE = 15.0
+"""Seconds until one that is neither up nor down counts as failed."""
 
 
 def perform(house: House, owed: Activation, *, revision: str) -> None:
@@ -23,6 +30,27 @@ def perform(house: House, owed: Activation, *, revision: str) -> None:
         reason=owed.reason,
         disruption=owed.disruption.name,
     )
+
+
+def tell(house: House, owed: Activation, *, revision: str) -> None:
+    """Do it for a service around Prosody, and look at its unit. Raises ActionFailed, Temporary."""
+    if not owed.after:
+        return
+    perform(house, owed, revision=revision)
+    _see(house, owed)
+
+
+def _see(house: House, owed: Activation) -> None:
+    """Whether it is up: an exit status proves nothing, and one that dies of its files does so at once."""
+    deadline = time.monotonic() + _PATIENCE
+    time.sleep(_SETTLING)
+    while (unit := house.host.unit(owed.unit)).active in ("activating", "reloading", "refreshing", "deactivating"):
+        if time.monotonic() > deadline:
+            raise ActionFailed(f"{owed.unit} is still {unit.active}; see `journalctl -u {owed.unit}`")
+        house.heed()
+        time.sleep(_SETTLING)
+    if unit.active != "active":
+        raise ActionFailed(f"{owed.unit} is {unit.active} after it was told; see `journalctl -u {owed.unit}`")
 
 
 def prove(house: House, spec: HostSpec, plan: Plan, mark: health.LogMark) -> None:

@@ -99,7 +99,7 @@ def _conditions(state: View, last: Outcome | None, suspension: Suspension | None
 def _failing(state: View) -> tuple[str, ...]:
     """What an agent that has ended could not change."""
     record = state.recall(FAILING)
-    return () if record is None else tuple(record.value.values())
+    return () if record is None else tuple(dict.fromkeys(record.value.values()))
 
 
 def drift(state: View) -> dict[str, Any]:

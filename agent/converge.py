@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from agent import activate, drifts, failures, health, inventory, stage
+from agent import activate, drifts, failures, health, inventory, owing, stage
 from agent.activate import PROSODY
 from agent.house import House
 from agent.look import Memory, View, look, settled
@@ -109,14 +109,16 @@ def converge(house: House, spec: HostSpec, *, revision: str, undoing: str | None
         inventory.settle(house.state, view, revision)
         ripe = _postponing(view)
         if settled(ripe):
-            failures.settle(house.state, memory.failed, at=house.clock())
+            failing = {**memory.failed, **view.refused}
+            failures.settle(house.state, failing, at=house.clock())
+            owing.settle(house, spec, site)
             if house.state.owed() is not None:
                 house.state.clear_owed()
             return Converged(
                 view=view,
                 made=tuple(memory.made),
                 activated=tuple(memory.activated),
-                failures=tuple(memory.failed.values()),
+                failures=tuple(dict.fromkeys(failing.values())),
                 proof=None if memory.failed else tracer.proof(),
             )
         _round(house, spec, site, ripe, memory, revision)
@@ -131,23 +133,37 @@ def _round(house: House, spec: HostSpec, site: Site, view: View, memory: _Pass, 
         return
     stage.check(house.host, spec, site, plan)
     _foresee(house, plan)
+    owed_before = owing.write_ahead(house, spec, site, plan)
     former = inventory.write_ahead(house.state, view, revision)
     memory.touched.clear()
     try:
         for change in plan.changes:
             if not _apply(house, change, memory, revision) and PROSODY in change.touches:
                 return  # it moved under our hands: what lies there now is nothing to make live, nor to start
+        owing.withdraw(house, owed_before, {change.id for change in plan.changes} - memory.touched)
+        if _take_back(house, spec, site, plan, memory, revision):
+            return
         mark = health.mark_log(site)
         if (owed := plan.activation(PROSODY)) is not None:
             activate.perform(house, owed, revision=revision)
             memory.activated.append(owed)
         activate.prove(house, spec, plan, mark)
+        memory.activated += owing.pay(house, spec, site, revision=revision, failed=memory.failed)
+        owing.settle(house, spec, site, told=[owed.service] if owed else [])
     except (ActionFailed, Unhealthy, NotConverging) as error:
         raise PassFailed(error, tuple(memory.made)) from error
     finally:
         untouched = [owned for owned in former if owned.id not in memory.touched]
         house.state.settle_round(untouched, owes=house.state.owed())
     house.state.clear_owed()
+
+
+def _take_back(house: House, spec: HostSpec, site: Site, plan: Plan, memory: _Pass, revision: str) -> bool:
+    """Put back what services say no to; whether Prosody reads any of it, which has to be looked at anew then."""
+    refused = owing.check(house, spec, site, revision=revision)
+    memory.failed |= refused
+    memory.made = [change for change in memory.made if change.id not in refused]
+    return any(change.id in refused and PROSODY in change.touches for change in plan.changes)
 
 
 def _foresee(house: House, plan: Plan) -> None:
@@ -234,7 +250,11 @@ def _without(view: View, failed: dict[str, str]) -> View:
         return view
     theirs = any(id_.startswith("config:") for id_ in failed)
     kept = tuple(v for v in view.plan.verdicts if not (isinstance(v, Change) and v.id in failed))
-    activations = tuple(a for a in view.plan.activations if not (a.service == PROSODY and theirs))
+    activations = tuple(
+        owed
+        for owed in view.plan.activations
+        if f"service:{owed.service}" not in failed and not (owed.service == PROSODY and theirs)
+    )
     return replace(view, plan=replace(view.plan, verdicts=kept, activations=activations))
 
 

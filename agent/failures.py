@@ -14,17 +14,21 @@ FAILING = "told:failing"
 
 def tell(state: State, events: Events, change: Change, words: str, *, revision: str, at: float) -> None:
     """One change failed."""
-    told = _told(state)
-    if told.get(change.id) == words:
+    if not is_news(state, change.id, words):
         return
     events.change("change.failed", change, revision=revision, level="error", error=words)
-    state.remember(FAILING, {**told, change.id: words}, at)
+    state.remember(FAILING, {**_told(state), change.id: words}, at)
+
+
+def is_news(state: State, id_: str, words: str) -> bool:
+    """Whether these words were not told before, of the same trouble."""
+    return _told(state).get(id_) != words
 
 
 def settle(state: State, failed: Mapping[str, str], *, at: float) -> None:
     """A pass came to rest, and this is all that fails still."""
-    if (told := _told(state)) and set(told) - set(failed):
-        state.remember(FAILING, {id_: words for id_, words in told.items() if id_ in failed}, at)
+    if _told(state) != failed:
+        state.remember(FAILING, dict(failed), at)
 
 
 def _told(state: State) -> Mapping[str, str]:

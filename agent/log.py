@@ -22,6 +22,7 @@ from schemas.secret import Secret
 
 EVENTS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "activation.failed": "a service is not up after it was told of new files; it is told again in the next pass",
         "activation.made": "a service was started, reloaded or restarted, so that a round's changes are live",
         "anchor.unwritten": "the second copy of the accepted revision could not be written: see `reason`",
         "agent.started": "the agent runs; says its version, host, profile and repository",
@@ -53,6 +54,8 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "request.refused": "somebody who is neither root nor the agent's user spoke to the control socket",
         "resumed": "the agent makes changes again",
         "rolled_back": "a commit was unhealthy; the last good state is back",
+        "service.refused": "the check of a service said no to its new files; the former ones are back, "
+        "and nothing was reloaded",
         "settings.refused": "the settings were to be read again and have a mistake; the former ones stay",
         "settings.reloaded": "the settings were read again (SIGHUP)",
         "source.recovered": "the repository can be reached again",

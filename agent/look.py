@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from agent.trace import Tracer
-from reconcilers import RECONCILERS, activation, drift, loading, services
+from reconcilers import RECONCILERS, activation, drift, loading, notices, services
 from reconcilers.candidate import included, object_id
 from reconcilers.contract import Reader, Site
 from reconcilers.included import is_read
@@ -29,6 +29,8 @@ CONTESTED_WITHIN = 60.0
 """Seconds."""
 CONTESTED_FOR = 600.0
 """Seconds that a contested object is left alone."""
+_NOTICES = "notices"
+"""Who says that a service is to be told by a person; no reconciler."""
 
 
 class Memory(Struct, frozen=True, kw_only=True):
@@ -52,6 +54,8 @@ class View(Struct, frozen=True, kw_only=True):
     """Ids of what was told as contested, and is left alone for a while."""
     digest: str
     """Names what is held, for `prosodist confirm`; empty when nothing is."""
+    refused: Mapping[str, str] = {}
+    """What the check of a service said no to before, and is left alone: `check:SERVICE` → its words."""
 
 
 def look(reader: Tracer, spec: HostSpec, site: Site, memory: Memory, *, revision: str) -> View:
@@ -68,6 +72,7 @@ def look(reader: Tracer, spec: HostSpec, site: Site, memory: Memory, *, revision
         verdicts += judged.verdicts
         reported += judged.reported
         released += judged.released
+    verdicts = notices.leave_refused(verdicts, notices.recall(reader), spec, site)
     verdicts, contested = _leave_contested(reader, verdicts, memory)
     reported += contested
     allowed, held = _hold(verdicts, spec, memory, revision)
@@ -83,8 +88,22 @@ def look(reader: Tracer, spec: HostSpec, site: Site, memory: Memory, *, revision
         why = f"Prosody runs, and could not be started anew: {error}"
         wait = Wait(id=f"include:{path}", why=why, until=PathChanges(path))
         plan, by[wait.id] = replace(plan, verdicts=(*plan.verdicts, wait)), by[object_id(site)]
-    digest = _digest(held, revision) if held else ""
-    return View(plan=plan, by=by, released=tuple(released), contested=frozenset(c.id for c in contested), digest=digest)
+    plan = _with_services(reader, spec, site, plan)
+    return View(
+        plan=plan,
+        by=by | {wait.id: _NOTICES for wait in plan.waits if wait.id not in by},
+        released=tuple(released),
+        contested=frozenset(change.id for change in contested),
+        digest=_digest(held, revision) if held else "",
+        refused=notices.still_refused(notices.recall(reader), plan.waits),
+    )
+
+
+def _with_services(reader: Reader, spec: HostSpec, site: Site, plan: Plan) -> Plan:
+    """With what the services around Prosody are owed, once these changes are made."""
+    owed = notices.owed(reader, spec, site, notices.foresee(reader, spec, site, plan.changes))
+    activations = (*plan.activations, *owed.activations)
+    return replace(plan, verdicts=(*plan.verdicts, *owed.waits), activations=activations)
 
 
 def _insist_on_verdicts(name: str, owned: Mapping[str, Owned], judged: drift.Judged) -> None:
@@ -163,7 +182,8 @@ def _activation(reader: Reader, spec: HostSpec, site: Site, plan: Plan) -> Activ
     }
     modules = loading.modules_after(plan, candidate, running, site)
     candidate = replace(candidate, files={**candidate.files, **made}, modules=modules)
-    return activation.activation(running, candidate, process, site)
+    unread = notices.unread(reader, spec, site, notices.foresee(reader, spec, site, plan.changes), candidate.files)
+    return activation.activation(running, candidate, process, site, unread=unread)
 
 
 def _runs_as_it_lies(reader: Reader, spec: HostSpec, site: Site) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agent import drifts
+from agent import drifts, owing
 from agent.choice import Choice, Read, Target
 from agent.converge import Converged, PassFailed, converge, observe, recollect
 from agent.ending import Interrupted
@@ -126,6 +126,7 @@ class Passes:
         if retry:
             state.forget(STALLED)
             state.forget(CHECKS)
+            owing.forgive(state, self._house.clock())
             if state.drift_forgiven(CONTESTED_AFTER):
                 self.forget_proof()  # it knows that these are left alone
         if full:
@@ -187,7 +188,7 @@ class Passes:
             self._proved = _Proved(
                 key=self._key(target),
                 proof=converged.proof,
-                outcome=replace(outcome, made=(), activated=(), result=Result.HELD if plan.held else Result.IN_SYNC),
+                outcome=replace(outcome, made=(), activated=(), result=_at_rest(outcome, plan)),
                 plan=plan,
                 digest=converged.view.digest,
             )
@@ -318,6 +319,13 @@ def _nothing_offered() -> AgentError:
 def _is_left_alone(target: Target, stalled: Record) -> bool:
     value = stalled.value
     return bool(value["digest"] == target.spec.digest and value.get("revision", target.revision) == target.revision)
+
+
+def _at_rest(outcome: Outcome, plan: Plan) -> Result:
+    """What the same pass comes to when nothing has moved: what a service refused stays a failure."""
+    if outcome.failures:
+        return outcome.result
+    return Result.HELD if plan.held else Result.IN_SYNC
 
 
 def _kept_from_prosody(plan: Plan) -> str:

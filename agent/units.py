@@ -9,7 +9,7 @@ from schemas.errors import ActionFailed, Temporary
 
 _SYSTEMCTL = "/usr/bin/systemctl"
 _ASKED = (
-    *("Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "MainPID", "Type", "Result"),
+    *("Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "MainPID", "Type", "Result", "InvocationID"),
     *("NeedDaemonReload", "RemainAfterExit", "ConditionResult", "ConditionTimestampMonotonic"),
 )
 
@@ -44,6 +44,7 @@ def _read(paragraph: str) -> Unit | None:
         type=said.get("Type", ""),
         result=said.get("Result", ""),
         remains=said.get("RemainAfterExit") == "yes",
+        invocation=said.get("InvocationID", ""),
         is_stale=said["NeedDaemonReload"] == "yes",
         is_skipped=said["ConditionResult"] == "no" and said["ConditionTimestampMonotonic"] != "0",
     )

@@ -25,7 +25,7 @@ RUNNING = "running"
 
 
 class Difference(Struct, frozen=True, kw_only=True):
-    """One thing that the process has otherwise. `kind` is option, scope, file, module or version."""
+    """One thing that the process has otherwise. `kind` is option, scope, file, module, notice or version."""
 
     kind: str
     scope: str = ""
@@ -86,13 +86,19 @@ def running_record(process: Process, loaded: Loaded) -> dict[str, Any]:
     return {**loaded.to_json(), **process.identity}
 
 
-def activation(running: Loaded | None, candidate: Loaded, process: Process | None, site: Site) -> Activation | None:
-    """What is owed; None when nothing is. A Prosody that does not run is started by `services`."""
+def activation(
+    running: Loaded | None, candidate: Loaded, process: Process | None, site: Site, *, unread: tuple[str, ...] = ()
+) -> Activation | None:
+    """What is owed; None when nothing is. A Prosody that does not run is started by `services`.
+
+    `unread` are paths that git says Prosody reads, by some module: changed since the process has read them.
+    """
     if process is None:
         return None
     if running is None:
         return _activation(Disruption.RESTART, "what the running Prosody has loaded is not known", site)
-    differences = tuple(_differences(running, candidate, config=str(site.paths.config)))
+    notices = tuple(Difference(kind="notice", name=path) for path in unread)
+    differences = (*_differences(running, candidate, config=str(site.paths.config)), *notices)
     if not differences:
         return None
     worst = max(differences, key=_disruption)

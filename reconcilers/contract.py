@@ -83,6 +83,8 @@ class Unit(Struct, frozen=True, kw_only=True):
     """How it ended last: success, exit-code, start-limit-hit …"""
     remains: bool = False
     """Of a oneshot: it counts as active when it has run (RemainAfterExit)."""
+    invocation: str = ""
+    """Names this run of it (InvocationID): another start has another."""
     is_stale: bool = False
     """Its files are not what systemd has read (NeedDaemonReload)."""
     is_skipped: bool = False

@@ -44,7 +44,6 @@ NOT_YET: dict[tuple[str, ...], str] = {
     ("files", "*", "dhparam"): "parameters for Diffie-Hellman",
     ("files", "*", "block"): "a block in a file",
     ("files", "*", "check"): "checking a file by a program",
-    ("files", "*", "notify"): "telling services of a file",
     ("files", "*", "recurse"): "owner and group of all in a directory",
     ("services", "*", "manager", "systemd-user"): "services of a user's own systemd",
     ("services", "*", "manager", "daemontools"): "services under daemontools",

@@ -110,6 +110,10 @@ class Word(Struct, frozen=True):
     """A person must say so: `prosodist confirm`."""
 
 
+class ByHand(Struct, frozen=True):
+    """A person must act: on the host, or in git."""
+
+
 class NextRound(Struct, frozen=True):
     """An earlier step of this pass brings it."""
 
@@ -119,7 +123,7 @@ class Wait(Struct, frozen=True, kw_only=True):
 
     id: str
     why: str
-    until: Instant | PathChanges | Word | NextRound
+    until: Instant | PathChanges | Word | ByHand | NextRound
     origin: Mark | None = None
 
 
