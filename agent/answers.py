@@ -12,7 +12,7 @@ from agent.passes import STALLED
 from agent.settings import Settings
 from agent.state.facts import Suspension
 from agent.state.view import View
-from agent.telling import REFUSED, UNREACHABLE, WAITING
+from agent.telling import REFUSED, UNMANAGED, UNREACHABLE, WAITING
 
 
 def status(settings: Settings, state: View, last: Outcome | None) -> dict[str, Any]:
@@ -52,6 +52,7 @@ def status(settings: Settings, state: View, last: Outcome | None) -> dict[str, A
         "health": health,
         "suspended": suspension_json(suspension) if active and suspension else None,
         "conditions": conditions,
+        "unmanaged": strangers.value["found"] if (strangers := state.recall(UNMANAGED)) is not None else [],
         "last": None if last is None else last.to_json(),
     }
 

@@ -64,6 +64,8 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "state.lost": "what was remembered is gone or damaged; a new one is begun, and what it does not know stays",
         "stalled": "neither forward nor back works; a person must act",
         "suspended": "the agent looks and reports, and changes nothing",
+        "unmanaged.appeared": "something of Prosody's that never was in git was found, and is left alone",
+        "unmanaged.cleared": "it is gone, or is git's now",
     }
 )
 """Every event that is logged, and what it means."""

@@ -16,6 +16,7 @@ from reconcilers import RECONCILERS, activation, drift, loading, notices, servic
 from reconcilers.candidate import included, object_id
 from reconcilers.contract import Reader, Site
 from reconcilers.included import is_read
+from reconcilers.unmanaged import find_unmanaged
 from schemas.actions import Make, WriteFile
 from schemas.desired import HostSpec
 from schemas.errors import AgentError, SpecError
@@ -76,7 +77,8 @@ def look(reader: Tracer, spec: HostSpec, site: Site, memory: Memory, *, revision
     verdicts, contested = _leave_contested(reader, verdicts, memory)
     reported += contested
     allowed, held = _hold(verdicts, spec, memory, revision)
-    plan = Plan(verdicts=tuple(allowed), held=tuple(held), reported=tuple(reported))
+    strangers = tuple(find_unmanaged(reader, spec, memory.owned, site))
+    plan = Plan(verdicts=tuple(allowed), held=tuple(held), reported=tuple(reported), unmanaged=strangers)
     try:
         if (owed := _activation(reader, spec, site, plan)) is not None:
             plan = replace(plan, activations=(owed,))

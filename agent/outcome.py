@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from schemas.errors import AgentError, Mark, Mistake, SpecError
-from schemas.plan import Activation, Change, Plan, Wait
+from schemas.plan import Activation, Change, Plan, Unmanaged, Wait
 
 
 class Result(enum.Enum):
@@ -109,6 +109,11 @@ def wait_json(wait: Wait) -> dict[str, Any]:
     }
 
 
+def unmanaged_json(found: Unmanaged) -> dict[str, Any]:
+    """What never was in git, and is left alone."""
+    return {"kind": found.kind, "object": found.object, "why": found.why}
+
+
 def mistake_json(mistake: Mistake) -> dict[str, Any]:
     """A mistake in parts, and as the line that people see."""
     return {
@@ -143,6 +148,7 @@ def plan_json(
         "held": [change_json(change) for change in plan.held],
         "reported": [change_json(change) for change in plan.reported],
         "waits": [wait_json(wait) for wait in plan.waits],
+        "unmanaged": [unmanaged_json(found) for found in plan.unmanaged],
         "activations": [activation_json(activation) for activation in plan.activations],
         "mistakes": [mistake_json(mistake) for mistake in mistakes],
         "failures": [] if refusal is None or mistakes else [str(refusal)],

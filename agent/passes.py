@@ -171,6 +171,7 @@ class Passes:
             self._note_good(target.revision)
         self._telling.held(target.revision, converged)
         self._telling.waiting(plan.waits)
+        self._telling.unmanaged(target.revision, plan.unmanaged)
         self._watch(converged)
         changed = converged.made or converged.activated
         result = Result.HELD if plan.held else Result.CHANGED if changed else Result.IN_SYNC

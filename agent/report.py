@@ -76,6 +76,7 @@ def _plan(answer: Answer) -> Iterator[str]:
     yield from _changes(answer["reported"], "reported only: ")
     yield from _changes(answer["held"], "held: ")
     yield from _waits(answer["waits"])
+    yield from _unmanaged(answer)
     for activation in answer.get("activations", ()):  # an earlier version's plan, held, has another word
         yield escape(f"then {activation['service']}: {activation['disruption'].lower()}, {activation['reason']}")
     at = f" at {answer['revision']}" if answer["revision"] else ""
@@ -119,6 +120,12 @@ def _changes(changes: Iterable[Answer], prefix: str) -> Iterator[str]:
 def _waits(waits: Iterable[Answer]) -> Iterator[str]:
     for wait in waits:
         yield escape(f"… {wait['id'].partition(':')[2]}: {wait['why']}")
+
+
+def _unmanaged(answer: Answer) -> Iterator[str]:
+    """An earlier version's plan lacks the word."""
+    for found in answer.get("unmanaged", ()):
+        yield escape(f"? not in git: {found['object']}: a {found['kind']}; it {found['why']}")
 
 
 def _confirmed(answer: Answer) -> Iterator[str]:
@@ -166,6 +173,7 @@ def _status(answer: Answer) -> Iterator[str]:
             for index, line in enumerate(str(condition["message"]).split("\n")):
                 head = f"{condition['type']} ({condition['reason']}): " if index == 0 else "    "
                 yield escape(f"{head}{line}")
+    yield from _unmanaged(answer)
 
 
 def _rows(verb: str, answer: Answer) -> Iterator[tuple[str, ...]]:

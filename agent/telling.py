@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from agent.converge import Converged
 from agent.events import Events
 from agent.log import LOG, redacted
-from agent.outcome import Outcome, mistake_from_json, mistake_json, plan_json, wait_json
+from agent.outcome import Outcome, mistake_from_json, mistake_json, plan_json, unmanaged_json, wait_json
 from agent.state import State
 from schemas.errors import AgentError, Mistake, SpecError
-from schemas.plan import Wait
+from schemas.plan import DriftClass, Unmanaged, Wait
 
-REFUSED, UNREACHABLE, WAITING = "told:refused", "told:unreachable", "told:waiting"
+REFUSED, UNREACHABLE, WAITING, UNMANAGED = "told:refused", "told:unreachable", "told:waiting", "told:unmanaged"
 
 
 class Telling:
@@ -75,6 +75,22 @@ class Telling:
         waiting = [wait_json(wait) for wait in waits]
         if (told.value["waits"] if told else []) != waiting:
             self._state.remember(WAITING, {"waits": waiting}, self._clock())
+
+    def unmanaged(self, revision: str, found: tuple[Unmanaged, ...]) -> None:
+        """What never was in git: told when it appears, and when it is gone."""
+        record = self._state.recall(UNMANAGED)
+        told: list[dict[str, str]] = record.value["found"] if record else []
+        now = [unmanaged_json(one) for one in found]
+        if now == told:
+            return
+        word = {"class": DriftClass.UNMANAGED.value}
+        for one in (one for one in now if one not in told):
+            why = f"a {one['kind']}; it {one['why']}"
+            self._events.tell("unmanaged.appeared", revision=revision, object=one["object"], reason=why, **word)
+        for one in (one for one in told if one not in now):
+            why = "it is gone, or is git's now"
+            self._events.tell("unmanaged.cleared", revision=revision, object=one["object"], reason=why, **word)
+        self._state.remember(UNMANAGED, {"found": now}, self._clock())
 
     def unreachable(self, error: AgentError) -> None:
         """The repository cannot be reached: told when that begins, and when the reason is another."""

@@ -17,7 +17,7 @@ NOT_YET: dict[tuple[str, ...], str] = {
     ("policy",): "bundles",
     ("vars", "*", "read"): "variables that the host supplies",
     ("requires",): "looking whether what is only observed is of these versions",
-    ("unmanaged",): "telling of things that never were in git",
+    ("unmanaged", "accounts", "report"): "telling of accounts that never were in git",
     ("prune", "grace"): "a way back for accounts",
     ("maintenance",): "windows of maintenance",
     ("apt_sources",): "sources of packages",

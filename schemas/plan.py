@@ -145,6 +145,14 @@ class Activation(Struct, frozen=True, kw_only=True):
     unit: str = ""
 
 
+class Unmanaged(Struct, frozen=True, kw_only=True):
+    """A thing that never was in git, told and left alone: a package, plugin, host or file, by its path or name."""
+
+    kind: str
+    object: str
+    why: str
+
+
 class Plan(Struct, frozen=True, kw_only=True):
     """One round: every verdict, the activations owed, and what is held until a person confirms."""
 
@@ -154,6 +162,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     held: tuple[Change, ...] = ()
     reported: tuple[Change, ...] = ()
     """Seen, told and left as it is: `drift: detect`."""
+    unmanaged: tuple[Unmanaged, ...] = ()
+    """No difference between git and host, since git says nothing of it."""
 
     @property
     def changes(self) -> tuple[Change, ...]:

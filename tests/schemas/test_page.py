@@ -106,6 +106,7 @@ def test_what_is_not_done_yet_is_noted_and_refused() -> None:
     documents = [read(SHAPE | {"packages": {"apt": SHAPE["packages"]["apt"]}})]
     documents += [read({"profile": profile}) for profile in ("uberspace", "slackware")]
     documents += [read({"profile": "debian", "prosody": {"version": word}}) for word in ("absent",)]
+    documents += [read({"profile": "debian", "unmanaged": {"accounts": "report"}})]
     managers = (("debian", "luarocks"), ("uberspace", "toast"), ("slackware", "pkgtools"))
     documents += [read({"profile": kind, "packages": {manager: {"a": "present"}}}) for kind, manager in managers]
     managers = ("systemd-user", "daemontools", "supervisord", "rc.d", "child")
