@@ -11,6 +11,7 @@ import fcntl
 import os
 import re
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -158,7 +159,15 @@ def _as_unit(*argv: str, quiet: bool = False) -> Completed:
             f"--setenv=PYTHONPATH={Path(__file__).resolve().parent.parent}",
             *(sys.executable, "-P", "-m", "agent.quietly"),
         )
+    _await_collection()
     return processes.run((*unit, *argv), timeout=_HOUR)
+
+
+def _await_collection() -> None:
+    """systemd forgets a unit that has ended a moment later, and starts no other of its name before that."""
+    deadline = time.monotonic() + 5.0
+    while units.look(UNIT).load != "not-found" and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def _words(done: Completed) -> str:
