@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import releases
 from disk import disk
-from network import network
+from network import Network, network
 from trees import CHECKOUT, Tree, carry_settings, copy_checkout, copy_pip_settings, pip_directories
 
 PACKAGES = "systemd,systemd-sysv,dbus,ca-certificates,python3,python3-venv,git,openssl,iproute2"
@@ -49,9 +49,10 @@ class Said(NamedTuple):
 class Machine:
     """A booted Debian, with a repository of desired state on it."""
 
-    def __init__(self, root: Path, network: Path) -> None:
+    def __init__(self, root: Path, network: Network) -> None:
         self.root = root
-        self._network = network
+        self.address = network.address
+        self._network = network.path
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader = 0
 
@@ -132,8 +133,19 @@ class Machine:
         outcome: dict[str, Any] = json.loads(said.output)
         return outcome
 
+    @property
+    def leader(self) -> int:
+        """Its systemd, by its number on this machine."""
+        return self._leader
+
     def push(self, files: dict[str, str]) -> None:
         """Commit these files, and nothing else, to the host's repository."""
+        self.commit(files)
+        ran = self.run("git", "-C", "/srv/work", "push", "-q", "origin", "HEAD:main")
+        assert ran.status == 0, ran.errors
+
+    def commit(self, files: dict[str, str]) -> None:
+        """Commit them without the push."""
         work = self.root / "srv/work"
         if not work.exists():
             for words in (["init", "-q", "--bare", "-b", "main", "/srv/git"], ["clone", "-q", "/srv/git", "/srv/work"]):
@@ -142,7 +154,7 @@ class Machine:
             (work / name).parent.mkdir(parents=True, exist_ok=True)
             (work / name).write_text(text)
         who = ["-c", "user.name=t", "-c", "user.email=t@example.test"]
-        for words in (["add", "-A"], [*who, "commit", "-qm", "t"], ["push", "-q", "origin", "HEAD:main"]):
+        for words in (["add", "-A"], [*who, "commit", "-qm", "t"]):
             ran = self.run("git", "-C", "/srv/work", *words)
             assert ran.status == 0, ran.errors
 

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import releases
 
@@ -21,9 +22,16 @@ table ip prosodist-tests {
 """
 
 
+class Network(NamedTuple):
+    """A network namespace (netns(7)) by its path, and its address as this machine sees it."""
+
+    path: Path
+    address: str
+
+
 @contextmanager
-def network() -> Iterator[Path]:
-    """A network namespace (netns(7)) with a way out: its path. It goes in the end, with all that is in it."""
+def network() -> Iterator[Network]:
+    """Made with a way out; it goes in the end, with all that is in it."""
     with releases.locked(releases.cache() / "network.lock"):
         _say("nft", "-f", "-", stdin=_RULES)
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
@@ -41,7 +49,7 @@ def network() -> Iterator[Path]:
             ("route", "add", "default", "via", f"{there}.1"),
         ):
             _say("ip", "-n", name, *words)
-        yield Path("/run/netns", name)
+        yield Network(path=Path("/run/netns", name), address=f"{there}.2")
     finally:
         _say("ip", "netns", "delete", name)
 
