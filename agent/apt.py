@@ -61,7 +61,7 @@ def install(action: Install) -> None:
     if not _missing(action.packages):
         return
     foresee()
-    _quietly(_DPKG, "--configure", "-a")  # what a power cut left half done
+    _finish()
     if along := _missing(action.along):
         try:
             return _install((*_missing(action.packages), *along), action.without)
@@ -140,10 +140,14 @@ def _check_free(lock: str, what: str) -> None:
         os.close(descriptor)
 
 
-def _quietly(*argv: str) -> None:
-    done = _as_unit(*argv, quiet=True)
+def _finish() -> None:
+    """Have dpkg end what a power cut, or a person, left half done. Raises Temporary."""
+    journal = Path(dpkg.STATUS).with_name("updates")
+    if not dpkg.is_half_done(Path(dpkg.STATUS).read_bytes()) and not any(journal.iterdir()):
+        return
+    done = _as_unit(_DPKG, "--force-confold", "--configure", "-a", quiet=True)
     if done.code != 0:
-        raise Temporary(f"{' '.join(argv[:2])}: {_words(done)}; it is tried again")
+        raise Temporary(f"{_DPKG} --configure: {_words(done)}; it is tried again")
 
 
 def _as_unit(*argv: str, quiet: bool = False) -> Completed:
@@ -160,11 +164,15 @@ def _as_unit(*argv: str, quiet: bool = False) -> Completed:
             *(sys.executable, "-P", "-m", "agent.quietly"),
         )
     _await_collection()
-    return processes.run((*unit, *argv), timeout=_HOUR)
+    done = processes.run((*unit, *argv), timeout=_HOUR)
+    _await_collection()
+    return done
 
 
 def _await_collection() -> None:
-    """systemd forgets a unit that has ended a moment later, and starts no other of its name before that."""
+    """systemd-run returns when the program has ended: what is to follow it may be under way, and until systemd
+    forgets the unit it starts no other of its name.
+    """
     deadline = time.monotonic() + 5.0
     while units.look(UNIT).load != "not-found" and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -21,7 +21,9 @@ _MS_BIND = 4096
 
 
 def main(argv: list[str]) -> None:
-    """Never returns. Raises OSError, and runs nothing, where no policy can be shown."""
+    """Never returns. Raises OSError, and runs nothing, where no policy can be shown, or all would see it."""
+    if os.path.samefile("/proc/self/ns/mnt", "/proc/1/ns/mnt"):
+        raise OSError(f"{argv[0]}: this is the mount namespace of the whole host; run it in one of its own")
     layer, work = os.path.join(PLACE, "policy"), os.path.join(PLACE, "work")
     for directory in (PLACE, layer, work):
         os.makedirs(directory, mode=0o755, exist_ok=True)

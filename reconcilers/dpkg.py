@@ -26,6 +26,11 @@ def held(status: bytes) -> frozenset[str]:
     return frozenset(name for name, _ in _paragraphs(status, _HELD))
 
 
+def is_half_done(status: bytes) -> bool:
+    """Whether a package was left in the middle of being unpacked or configured."""
+    return re.search(rb"^Status: \S+ \S+ (half-|unpacked|triggers-)", status, re.MULTILINE) is not None
+
+
 def needed_by(status: bytes, leaving: Set[str]) -> Mapping[str, str]:
     """Each of the packages that are `leaving` without which one that stays would lack something → that one.
 

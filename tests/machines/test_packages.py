@@ -47,7 +47,14 @@ def _say(machine: Machine, **packages: str) -> dict[str, Any]:
     """Push these wishes, and make a pass."""
     said = "".join(f"    {name}: {wish}\n" for name, wish in packages.items())
     machine.push({NAME: f"profile: debian\npackages:\n  apt:\n{said}" if said else "profile: debian\n"})
-    return machine.reconcile()
+    return _pass(machine)
+
+
+def _pass(machine: Machine) -> dict[str, Any]:
+    """A pass, and its outcome, which is shown where a step fails."""
+    outcome = machine.reconcile()
+    print(outcome)
+    return outcome
 
 
 def _installed(machine: Machine) -> dict[str, str]:
@@ -96,7 +103,7 @@ def _all_kinds_of_wishes_in_one_run(machine: Machine, repo: Repository) -> None:
 
 def _an_idle_pass_starts_nothing(machine: Machine) -> None:
     assert machine.prosodist("plan", "--detailed-exitcode").status == 0
-    assert machine.reconcile()["result"] == "in_sync"
+    assert _pass(machine)["result"] == "in_sync"
 
 
 WISHES = {"first": '"1.0"', "third": "{version: 1.1-1, hold: true}", "fourth": "latest", "app": "present"}
@@ -114,9 +121,9 @@ def _an_upgrade_keeps_a_conffile(machine: Machine) -> None:
 def _the_latest_follows_the_lists(machine: Machine, repo: Repository) -> None:
     repo.build("fourth", "2.1-1")
     repo.publish()
-    assert machine.reconcile()["result"] == "in_sync", "once a day is enough"
+    assert _pass(machine)["result"] == "in_sync", "once a day is enough"
     machine.run("apt-get", "update")
-    machine.reconcile()
+    _pass(machine)
     assert _installed(machine)["fourth"] == "2.1-1"
 
 
@@ -125,7 +132,7 @@ def _a_hold_binds_others(machine: Machine) -> None:
     machine.run("apt-get", "-y", "upgrade")
     assert _installed(machine)["third"] == "1.1-1" and _installed(machine)["second"] == "2.0-1"
     machine.run("apt-mark", "unhold", "third")
-    machine.reconcile()
+    _pass(machine)
     assert machine.run("apt-mark", "showhold").output.split() == ["third"], "put right"
     assert _installed(machine)["second"] == "1.1-1", "put right"
     _say(machine, **WISHES | {"third": '"2.0"', "elder": "present", "lib": "present"})
@@ -152,12 +159,12 @@ def _a_lock_is_waited_for(machine: Machine) -> None:
         outcome = _say(machine, **wishes | {"first": '"2.0"'})
         assert "somebody else installs packages now" in str(outcome["failures"]), outcome
         assert _installed(machine)["first"] == "1.0-1"
-    assert machine.reconcile()["result"] == "changed" and _installed(machine)["first"] == "2.0-1"
+    assert _pass(machine)["result"] == "changed" and _installed(machine)["first"] == "2.0-1"
     with _taken(machine, "/var/lib/apt/lists/lock"):
         (machine.root / "etc/apt/preferences.d/none").write_text("")
         outcome = _say(machine, **wishes)
         assert "somebody else reads apt's lists anew" in str(outcome["failures"]), outcome
-    assert machine.reconcile()["result"] == "changed" and _installed(machine)["first"] == "1.0-1"
+    assert _pass(machine)["result"] == "changed" and _installed(machine)["first"] == "1.0-1"
 
 
 def _what_cannot_be_had_is_told(machine: Machine) -> None:
@@ -176,7 +183,7 @@ def _what_was_here_is_not_taken(machine: Machine) -> None:
     assert "write allow: {packages: [elder]} in agent.yaml" in _waits(outcome)
     assert _installed(machine)["elder"] == "2.0-1"
     (machine.root / "etc/prosodist/agent.yaml").write_text(SETTINGS + "allow: {packages: [elder]}\n")
-    assert machine.reconcile()["result"] == "changed" and _installed(machine)["elder"] == "1.0-1"
+    assert _pass(machine)["result"] == "changed" and _installed(machine)["elder"] == "1.0-1"
     _say(machine, **wishes | {"elder": "absent"})
     assert "elder" not in _installed(machine)
     outcome = _say(machine, **wishes | {"lib": "absent"})
@@ -199,6 +206,6 @@ def _gone_from_git_goes_when_nothing_needs_it(machine: Machine) -> None:
         assert machine.prosodist("confirm").status == 0
     assert _installed(machine).keys() == {"app", "lib"}, outcome
     assert (machine.root / "etc/third.conf").read_text() == "by hand\n", "removed, and not purged"
-    assert machine.reconcile()["result"] == "in_sync"
+    assert _pass(machine)["result"] == "in_sync"
     _say(machine)
     assert "app" not in _installed(machine)
