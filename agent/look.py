@@ -73,7 +73,8 @@ def look(reader: Tracer, spec: HostSpec, site: Site, memory: Memory, *, revision
         verdicts += judged.verdicts
         reported += judged.reported
         released += judged.released
-    verdicts = notices.leave_refused(verdicts, notices.recall(reader), spec, site)
+    remembered = notices.recall(reader)
+    verdicts = notices.leave_refused(notices.with_readers(verdicts, remembered), remembered, spec, site)
     verdicts, contested = _leave_contested(reader, verdicts, memory)
     reported += contested
     allowed, held = _hold(verdicts, spec, memory, revision)
@@ -97,7 +98,7 @@ def look(reader: Tracer, spec: HostSpec, site: Site, memory: Memory, *, revision
         released=tuple(released),
         contested=frozenset(change.id for change in contested),
         digest=_digest(held, revision) if held else "",
-        refused=notices.still_refused(notices.recall(reader), plan.waits),
+        refused=notices.still_refused(remembered, plan.waits),
     )
 
 

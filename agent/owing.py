@@ -88,7 +88,7 @@ def check(house: House, spec: HostSpec, site: Site, *, revision: str) -> dict[st
         refusal = Refusal(wishes={id_: told.wish for id_, told in debt.objects.items()}, words=words)
         now = notices.recall(house.host)
         left = {name: other for name, other in now.owed.items() if name != owed.service}
-        _remember(house, now, Notices(owed=left, refused={**now.refused, owed.service: refusal}))
+        _remember(house, now, replace(now, owed=left, refused={**now.refused, owed.service: refusal}))
         if known_now.refused.get(owed.service) != refusal:
             house.events.tell("service.refused", level="error", revision=revision, object=owed.service, reason=words)
         refused |= dict.fromkeys(debt.objects, words)
@@ -167,7 +167,9 @@ def settle(house: House, spec: HostSpec, site: Site, *, told: Iterable[str] = ()
         for name, debt in now.owed.items()
         if name not in told and not notices.is_paid(house.host, spec, site, name, debt)
     }
-    _remember(house, now, replace(now, owed=left))
+    ours = {id_ for objects in house.state.owned().values() for id_ in objects}
+    readers = {id_: who for id_, who in now.readers.items() if id_ in ours}
+    _remember(house, now, replace(now, owed=left, readers=readers))
 
 
 def forgive(state: State, at: float) -> None:
@@ -183,7 +185,7 @@ def _settle(house: House, service: str, debt: Debt | None) -> None:
     if debt is not None:
         owed[service] = debt
     refused = {name: no for name, no in now.refused.items() if name != service}  # its files were taken
-    _remember(house, now, Notices(owed=owed, refused=refused))
+    _remember(house, now, replace(now, owed=owed, refused=refused))
 
 
 def _remember(house: House, former: Notices, now: Notices) -> None:

@@ -44,6 +44,16 @@ def recall(reader: Reader) -> Notices:
     return Notices() if record is None else Notices.from_json(record.value)
 
 
+def with_readers(verdicts: Iterable[Verdict], notices: Notices) -> list[Verdict]:
+    """What is gone from git touches those for whom it was written."""
+    return [
+        replace(verdict, touches=verdict.touches | set(notices.readers.get(verdict.id, ())))
+        if isinstance(verdict, Change) and verdict.wanted is None
+        else verdict
+        for verdict in verdicts
+    ]
+
+
 # --- what was refused ---
 
 
@@ -85,7 +95,7 @@ def _forbidden(service: str, spec: HostSpec, site: Site) -> str:
 def foresee(reader: Reader, spec: HostSpec, site: Site, changes: Iterable[Change]) -> Notices:
     """What is owed now, and what will be when these are made."""
     notices = recall(reader)
-    owed = dict(notices.owed)
+    owed, readers = dict(notices.owed), dict(notices.readers)
     changes = tuple(changes)
     for service in sorted({service for change in changes for service in change.touches}):
         if wishes := _wishes(changes, service):
@@ -94,7 +104,8 @@ def foresee(reader: Reader, spec: HostSpec, site: Site, changes: Iterable[Change
             kept = former.objects if former is not None and (former.run == run or not former.checked) else {}
             told = {id_: replace(kept.get(id_, Told(wish=wish)), wish=wish) for id_, wish in wishes.items()}
             owed[service] = Debt(run=run, objects={**kept, **told})
-    return replace(notices, owed=owed)
+            readers |= {id_: tuple(sorted(each.touches)) for each in changes if (id_ := each.id) in wishes}
+    return replace(notices, owed=owed, readers=readers)
 
 
 def owed(reader: Reader, spec: HostSpec, site: Site, notices: Notices) -> Owed:

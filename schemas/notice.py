@@ -44,10 +44,14 @@ class Refusal(Struct, frozen=True, kw_only=True):
 
 
 class Notices(Struct, frozen=True, kw_only=True):
-    """Service → what is owed to it, and what it refused."""
+    """Service → what is owed to it, and what it refused.
+
+    `readers` is id → services, of what was written for them: when it is gone from git, git no longer says who reads it.
+    """
 
     owed: Mapping[str, Debt] = field(default_factory=dict)
     refused: Mapping[str, Refusal] = field(default_factory=dict)
+    readers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As a record's value."""

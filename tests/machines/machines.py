@@ -32,9 +32,10 @@ SETTINGS = f"repository: /srv/git\nhost: {HOST}\ninterval: 1h\n"
 _BOOT = """\
 umount -l /sys/fs/cgroup
 mount -t cgroup2 none /sys/fs/cgroup
-exec systemd-nspawn --quiet -D "$1" --boot --register=no --keep-unit --console=pipe --kill-signal=SIGRTMIN+3
+exec systemd-nspawn --quiet -D "$1" --boot --register=no --keep-unit --console=pipe --kill-signal=SIGRTMIN+3 \\
+    --capability=CAP_NET_ADMIN
 """
-"""Debian 13's systemd wants cgroup v2, whatever the machine under it has."""
+"""Debian 13's systemd wants cgroup v2, whatever the machine under it has. Its network is its own to rule."""
 _PATIENCE = 60.0
 
 

@@ -19,6 +19,14 @@ allow:
   services: [echoes]
 """
 
+NFT = """\
+#!/usr/sbin/nft -f
+flush ruleset
+table inet filter {
+  chain input { type filter hook input priority filter; policy accept; tcp dport 7777 drop; }
+}
+"""
+
 
 def document(*files: str, services: str = "") -> str:
     """A host that keeps no Prosody: files, each a line of YAML, and services."""
@@ -35,14 +43,20 @@ def test_services_are_told_of_their_files(codename: str) -> None:
     """The life of a machine: each step begins where the one before has ended."""
     with booted(codename) as machine:
         (machine.root / "etc/prosodist/agent.yaml").open("a").write(ALLOW)
-        for words in (["update"], ["install", "-y", "--no-install-recommends", "nginx-light"]):
+        for words in (["update"], ["install", "-y", "--no-install-recommends", "nginx-light", "nftables"]):
             assert machine.run("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", *words).status == 0
-        assert machine.run("systemctl", "start", "nginx").status == 0
+        # a kernel's variables are the whole machine's, but for those of the network, which it has for itself
+        net = "mount --bind /proc/sys/net /proc/sys/net && mount -o remount,rw,bind /proc/sys/net"
+        assert machine.run("sh", "-c", net).status == 0
+        (machine.root / "usr/lib/sysctl.d/50-pid-max.conf").unlink(missing_ok=True)
+        assert machine.run("systemctl", "restart", "nginx", "nftables", "systemd-sysctl").status == 0
         _good_files_are_taken_up(machine)
         _bad_files_go_back(machine)
         _another_content_tries_again(machine)
         _a_killed_agent_still_tells(machine)
         _a_killed_agent_still_checks(machine)
+        _rules_are_live(machine)
+        _gone_from_git_is_told_too(machine)
         _what_does_not_run_stays_so(machine)
 
 
@@ -119,6 +133,28 @@ def _write_and_die(machine: Machine, line: str) -> None:
         wait_until(lambda: machine.run("test", "-e", "/run/asked").status == 0)
     machine.run("rm", "-f", "/run/asked")
     slow.rename(real)
+
+
+def _rules_are_live(machine: Machine) -> None:
+    lines = [
+        f'  /etc/nftables.conf: {{content: {json.dumps(NFT)}, notify: nftables, mode: "0755"}}',
+        '  /etc/sysctl.d/60-x.conf: {content: "net.ipv4.ip_default_ttl = 77\\n", notify: systemd-sysctl}',
+    ]
+    machine.push({NAME: document(*lines)})
+    outcome = machine.reconcile()
+    assert "7777" in machine.run("nft", "list", "ruleset").output, outcome
+    assert machine.run("cat", "/proc/sys/net/ipv4/ip_default_ttl").output.strip() == "77", outcome
+    machine.push({NAME: document(lines[0].replace("7777 drop", "7778 nonsense"), lines[1])})
+    assert machine.reconcile()["failures"] and "7777" in machine.run("nft", "list", "ruleset").output
+
+
+def _gone_from_git_is_told_too(machine: Machine) -> None:
+    machine.push({NAME: document(site(8086))})
+    assert machine.reconcile()["activations"]
+    wait_until(lambda: ":8086 " in _ports(machine))
+    machine.push({NAME: document("  /etc/motd: {content: new}")})
+    assert [owed["service"] for owed in machine.reconcile()["activations"]] == ["nginx"]
+    wait_until(lambda: ":8086 " not in _ports(machine))
 
 
 def _what_does_not_run_stays_so(machine: Machine) -> None:
