@@ -13,7 +13,7 @@ from world import World, spec
 
 from reconcilers import files, ports
 from schemas.desired import HostFile, HostSpec, Source
-from schemas.plan import Change, Policy
+from schemas.plan import Change, Policy, Wait
 
 
 @pytest.fixture
@@ -128,3 +128,58 @@ def test_an_owner_that_nobody_said_stays(world: World) -> None:
     assert (home / "theirs").read_text() == "new"
     assert [(home / name).owner() for name in ("theirs", "given")] == [owner, owner]
     assert [(home / name).group() for name in ("theirs", "given")] == [group, group]
+
+
+def test_a_new_thing_gets_the_owner_of_its_place(world: World) -> None:
+    """That of the directory it lies in, as git wants it or as it is; a directory that is there keeps its own."""
+    (world.home / "theirs").mkdir()
+    (world.home / "kept").mkdir()
+    owner: dict[str, str] = {}
+    if os.geteuid() == 0:
+        owner = {"owner": "daemon", "group": "daemon"}
+        shutil.chown(world.home / "theirs", "daemon", "daemon")
+        shutil.chown(world.home / "kept", "daemon", "daemon")
+    entries: dict[str, dict[str, Any]] = {
+        "theirs/new": {"content": ""},
+        "theirs/deep/er/new": {"content": ""},
+        "made": {"directory": True, **owner},
+        "made/new": {"content": ""},
+        "kept": {"directory": True},
+        "own": {"content": ""},
+    }
+    home = put(world, **entries)
+    expected = "daemon" if os.geteuid() == 0 else home.owner()
+    names = ("theirs/new", "theirs/deep", "theirs/deep/er", "theirs/deep/er/new", "made/new", "kept")
+    assert {(home / name).owner() for name in names} == {expected}
+    assert (home / "own").owner() == home.owner()
+
+
+def test_an_unknown_owner_is_waited_for(world: World) -> None:
+    """A package of the same pass may bring the user."""
+    for what in ("owner", "group"):
+        host = wanted(world, x={"content": "", what: "nobody-knows"})
+        (verdict,) = world.verdicts(host, files)
+        assert isinstance(verdict, Wait) and "nobody-knows" in verdict.why
+    assert not (world.home / "x").exists()
+
+
+def test_directories_that_were_made_on_the_way_go_when_they_are_empty(world: World) -> None:
+    """Those that we made; one that somebody else uses stays, and those above it."""
+    (world.home / "theirs").mkdir()
+    deep = {f"{name}/a/b/c": {"content": ""} for name in ("ours", "theirs", "used")}
+    home = put(world, **deep)
+    (home / "used/a/more").write_text("")
+    put(world, other={"content": ""})
+    assert sorted(os.listdir(home)) == ["other", "theirs", "used"]
+    assert os.listdir(home / "theirs") == [] and os.listdir(home / "used/a") == ["more"]
+    assert list(world.owned["files"]) == [f"file:{home}/other"]
+
+
+def test_a_directory_that_was_made_on_the_way_is_made_again(world: World) -> None:
+    """With what is to lie in it; and while something does, it is nobody's business what its mode is."""
+    home = put(world, **{"a/b/c": {"content": "x"}})
+    shutil.rmtree(home / "a")
+    put(world, **{"a/b/c": {"content": "x"}})
+    (home / "a").chmod(0o700)
+    assert world.converge(wanted(world, **{"a/b/c": {"content": "x"}}), ports, files) == 1
+    assert (home / "a/b/c").read_text() == "x"
