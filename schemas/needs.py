@@ -29,6 +29,8 @@ _OF_SYSTEMD = re.compile(
 
 _OF_THE_HOST = re.compile(r".*\.(target|slice|scope|device|mount|automount|swap)")
 """Kinds of units that are no program of their own: to start one may end all others (poweroff.target)."""
+_OF_DISTRIBUTIONS = re.compile(r"(debian|ubuntu|devuan|raspbian|raspi)([-_.].*)?")
+"""Names under which they keep their own sources of packages: who replaces one ends the host's security updates."""
 
 
 class Need(NamedTuple):
@@ -108,7 +110,11 @@ def _files(host: Host) -> Iterator[Need]:
 
 def _told(way: Way, notices: tuple[str, ...]) -> Iterator[Need]:
     """A notice may restart what it names."""
-    yield from (Need(way, "services", name) for name in notices if _OF_SYSTEMD.fullmatch(name))
+    yield from (Need(way, "services", name) for name in notices if _is_the_hosts(name))
+
+
+def _is_the_hosts(service: str) -> bool:
+    return bool(_OF_SYSTEMD.fullmatch(service) or _OF_THE_HOST.fullmatch(service))
 
 
 def _is_directory(file: File) -> bool:
@@ -143,6 +149,8 @@ def _certificates(host: Host) -> Iterator[Need]:
 
 def _software(host: Host) -> Iterator[Need]:
     for name, source in host.apt_sources.items():
+        if _OF_DISTRIBUTIONS.fullmatch(name):
+            yield Need(("apt_sources", name), CLOSED, name, "it is the name of the distribution's own; choose another")
         yield from (Need(("apt_sources", name), "sources", uri, origin(uri)) for uri in source.uris)
     own = host.prosody.package if host.prosody is not None else None
     if own is not None and own.url and host.profile in AS_ROOT:
@@ -163,7 +171,7 @@ def _running(host: Host) -> Iterator[Need]:
         way = ("services", name)
         if service.check:
             yield Need((*way, "check"), "run", service.check[0])
-        if _OF_SYSTEMD.fullmatch(name) or _OF_THE_HOST.fullmatch(name):
+        if _is_the_hosts(name):
             yield Need(way, "services", name)
         if not (service.enabled and service.running):
             yield Need(way, "services", name, unless_made=(f"package:{name}", f"service:{name}"))

@@ -192,6 +192,9 @@ CASES: dict[str, Case] = {
     "a source that is a path": Case(
         "apt_sources: {'a/../../cron.d/a': {uris: https://packages.prosody.im/}}\n", "a name of"
     ),
+    "the distribution's own source": Case(
+        "apt_sources: {debian: {uris: https://packages.prosody.im/debian}}\n", "the name of the distribution's own"
+    ),
     "a source's key of the host": Case(
         "apt_sources: {a: {uris: https://packages.prosody.im/, signed_by: /etc/shadow}}\n", "in the repository"
     ),
@@ -223,6 +226,8 @@ CASES: dict[str, Case] = {
     "a service that is a path": Case("services: {'x/../../../tmp/x': {}}\n", "a name of"),
     "a service that is an option": Case("services: {'--root=/srv': {}}\n", "a name of"),
     "a service that powers off": Case("services: {systemd-poweroff: {}}\n", _SERVICES),
+    "a target that powers off": Case("services: {poweroff.target: {}}\n", _SERVICES),
+    "a target for one alone": Case("services: {'rescue.target': {running: true}}\n", _SERVICES),
     "a service that gives a shell": Case("services: {debug-shell: {}}\n", _SERVICES),
     "a notice that reboots": _file("/srv/a", f"{_SERVICES}|notify", "content: x, notify: systemd-reboot"),
     # --- users
