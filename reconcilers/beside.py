@@ -16,7 +16,7 @@ from reconcilers import dropins
 from reconcilers.contract import Reader, Site, Unit
 from reconcilers.managers import systemd
 from reconcilers.profiles import manager
-from reconcilers.units import is_up, put_right, unit_name
+from reconcilers.units import in_order, is_up, put_right, unit_name
 from schemas.actions import Action, Control, Forget, Remember
 from schemas.desired import HostSpec
 from schemas.plan import Change, Holds, Kind, PathChanges, Policy, Verdict, Wait, Word
@@ -153,11 +153,11 @@ class _Verdict(Struct, frozen=True, kw_only=True):
         if self.service.on_change == "report":
             return self._wait("runs with former limits, environment or umask; restart it by hand", Word())
         why = "runs with former limits, environment or umask"
-        return self._change(why, (Control(unit=self.seen.unit.name, verb="restart"),))
+        return self._change(why, in_order(self.seen.unit, "restart"))
 
-    def _change(self, why: str, actions: tuple[Action, ...]) -> Change:
+    def _change(self, why: str, actions: tuple[Control, ...]) -> Change:
         service, seen = self.service, self.seen
-        verbs = {action.verb for action in actions if isinstance(action, Control)}
+        verbs = {action.verb for action in actions}
         starts = bool(verbs & {"start", "restart"})
         runs_with = will_run_with(service, seen, self.spec, self.site) if starts else seen.runs_with
         return Change(

@@ -13,7 +13,7 @@ from reconcilers.contract import Reader, Site
 from reconcilers.mainfile import HEADER
 from reconcilers.managers import Running, systemd
 from reconcilers.profiles import manager
-from reconcilers.units import unit_name
+from reconcilers.units import in_order, unit_name
 from schemas.actions import Action, Control, Spawn
 from schemas.desired import HostSpec
 from schemas.plan import Change, Holds, Kind, NextRound, Plan, Verdict, Wait, Word
@@ -126,7 +126,7 @@ def _with_drop_in(running: Running, have: Have, spec: HostSpec, site: Site) -> t
     if "start" in verbs:
         running = replace(running, actions=(*running.actions, *beside.remember(_PROSODY, seen, will)))
     elif "stop" not in verbs and running.live is not None and will != seen.runs_with and _is_ours(have):
-        restart = (Control(unit=systemd.UNIT, verb="restart"), *beside.remember(_PROSODY, seen, will))
+        restart = (*in_order(seen.unit, "restart"), *beside.remember(_PROSODY, seen, will))
         why = " and ".join(filter(None, (running.why, "runs with former limits, environment or umask")))
         running = replace(running, why=why, actions=(*running.actions, *restart))
     else:

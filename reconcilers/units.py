@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from reconcilers.contract import Unit
-from schemas.actions import Action, Control
+from schemas.actions import Control
 
 _SUFFIXES = frozenset(
     {"service", "socket", "timer", "path", "mount", "automount", "swap", "target", "slice", "scope", "device"}
@@ -22,7 +22,7 @@ _DYING = frozenset({"auto-restart", "auto-restart-queued"})
 class Right(Struct, frozen=True, kw_only=True):
     """What puts a unit right, and why, as a clause; both empty when nothing need be done."""
 
-    actions: tuple[Action, ...]
+    actions: tuple[Control, ...]
     why: str
 
 
@@ -45,20 +45,22 @@ def is_up(unit: Unit) -> bool:
 
 
 def put_right(unit: Unit, *, enabled: bool, running: bool) -> Right:
-    """Have it start with the host, or not; have it run now, or not.
-
-    Its files are read first when systemd has not read them as they are.
-    """
+    """Have it start with the host, or not; have it run now, or not."""
     steps = tuple(_steps(unit, enabled=enabled, running=running))
+    verbs = [verb for verbs, _ in steps for verb in verbs]
     return Right(
-        actions=tuple(Control(unit=unit.name, verb=verb) for verbs, _ in steps for verb in verbs),
+        actions=in_order(unit, *verbs) if verbs else (),
         why=" and ".join(why for _, why in steps),
     )
 
 
+def in_order(unit: Unit, *verbs: str) -> tuple[Control, ...]:
+    """Do this with it, once systemd has read its files as they lie there."""
+    first = ("daemon-reload",) if unit.is_stale else ()
+    return tuple(Control(unit=unit.name, verb=verb) for verb in (*first, *verbs))
+
+
 def _steps(unit: Unit, *, enabled: bool, running: bool) -> Iterator[tuple[tuple[str, ...], str]]:
-    if unit.is_stale:
-        yield ("daemon-reload",), "has files that systemd has not read yet"
     yield from _enabling(unit, enabled=enabled, running=running)
     if running and not is_up(unit):
         yield _starting(unit)
