@@ -243,3 +243,11 @@ def test_an_ordinary_user_has_settings_of_their_own(tmp_path: Path, monkeypatch:
         assert default_config() == "/etc/prosodist/agent.yaml"
     else:
         assert default_config() == str(own)
+
+
+@pytest.mark.parametrize("path", ["etc", "/srv/../etc", "/srv/", "//srv", "~/x", "."])
+@pytest.mark.parametrize("word", ["write", "read", "run"])
+def test_a_path_that_would_open_nothing_is_told(file: Path, word: str, path: str) -> None:
+    """It is compared with plain absolute paths, so any other would look as if it opened something."""
+    with pytest.raises(SettingsError, match=rf":2:{len(word) + 12}: allow.{word}: expected an absolute path"):
+        load(file, f"repository: /r\nallow: {{{word}: ['{path}']}}\n")

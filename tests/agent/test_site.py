@@ -105,3 +105,25 @@ def test_a_user_may_have_no_name(home: Path) -> None:
         return facts(load_settings(config)).user
 
     assert apart(told) == user_name(nameless)
+
+
+def test_a_repository_on_this_host_is_closed(home: Path) -> None:
+    """Its hooks run as whoever pushes, who may be root."""
+    config = home / "agent.yaml"
+    config.write_text(f"repository: {home}/git\nhost: h\nprofile: local\nhome: {home}\n")
+    place = Place(load_settings(config), config, b"key")
+    assert "git is closed" in place.bounds.may_write(PurePosixPath(home / "git/hooks/post-receive"))
+    assert not place.bounds.may_write(PurePosixPath(home / "gitea"))
+
+
+def test_roots_agent_in_a_home_reads_what_the_host_opens(home: Path) -> None:
+    """`allow` opens reading there too; writing stays below the home."""
+    config = home / "agent.yaml"
+    config.write_text(
+        f"repository: /r\nhost: h\nprofile: local\nhome: {home}\nallow: {{read: [/etc/ssl], write: [/etc/ssl]}}\n"
+    )
+    bounds = Place(load_settings(config), config, b"key").bounds
+    assert not bounds.may_read(PurePosixPath("/etc/ssl/x"))
+    assert bounds.may_write(PurePosixPath("/etc/ssl/x"))
+    assert bool(bounds.may_read(PurePosixPath("/etc/shadow"))) is (os.geteuid() == 0)
+    assert bounds.allows("run", "/bin/sh") is (os.geteuid() != 0)
