@@ -17,7 +17,7 @@ from agent.bounds import Bounds, Made
 from agent.settings import Settings
 from agent.users import PROSODY_USER, group_name, user_name
 from agent.where import which
-from reconcilers import dropins, installation
+from reconcilers import dropins, installation, sources
 from reconcilers.contract import Apart, Reader, Site
 from reconcilers.managers import child
 from reconcilers.profiles import PROFILES, site_paths
@@ -71,7 +71,7 @@ class Place:
             opening(self._profile, str(self._home), settings.allow, is_root=os.geteuid() == 0),
             paths,
             own=tuple(_closed(settings, config)),
-            hands=(paths.stage, paths.secrets, dropins.PLACE) if self._has_package else (),
+            hands=(paths.stage, paths.secrets, dropins.PLACE, sources.PLACE) if self._has_package else (),
             made=made,
         )
         """What a push may do here."""
