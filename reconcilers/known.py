@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
+from reconcilers.units import unit_name
 from schemas.desired import HostSpec
 
 
@@ -68,8 +69,3 @@ def service(spec: HostSpec, name: str) -> Service:
         on_change=said.on_change or known.on_change,
         is_said=bool(said.check),
     )
-
-
-def unit_name(name: str) -> str:
-    """`nginx` is nginx.service; `apt-daily.timer` is itself."""
-    return name if name.rpartition(".")[2] in ("service", "socket", "timer", "path", "target") else f"{name}.service"

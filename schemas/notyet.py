@@ -10,6 +10,7 @@ from collections.abc import Callable
 from schemas.errors import Mark
 from schemas.nodes import List, Map, Node
 from schemas.places import places
+from schemas.references import KNOWN_SERVICES
 
 NOT_YET: dict[tuple[str, ...], str] = {
     ("profile", "uberspace"): "hosts of the kind uberspace",
@@ -52,7 +53,10 @@ NOT_YET: dict[tuple[str, ...], str] = {
     ("databases",): "databases",
 }
 """The way to a place → what is done there. `*` is any key; the last step may be a text that stands there."""
-NOT_YET_LOCAL: dict[tuple[str, ...], str] = {("services",): "services under the profile local"}
+NOT_YET_LOCAL: dict[tuple[str, ...], str] = {
+    ("services",): "services under the profile local",
+    **{("files", "*", "notify", "*", name): f"telling {name} under the profile local" for name in KNOWN_SERVICES},
+}
 """What is done under another profile alone."""
 
 
