@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
+from reconcilers.apt.wanted import own_name
 from reconcilers.candidate import included, render_candidate, scopes
 from reconcilers.contract import Prosody, Reader, Site
 from reconcilers.judging import check
 from reconcilers.mainfile import MainFile
 from reconcilers.parsed import Parsed, Refusal, parse
+from reconcilers.profiles import has_package
 from reconcilers.sourced import PLUGIN, listing, named_packages, pieces
 from schemas.actions import RemoveFile, WriteFile
 from schemas.desired import HostSpec, Lua
@@ -107,12 +109,16 @@ def _is_of_module(change: Change) -> bool:
 
 
 def _modules(reader: Reader, spec: HostSpec, site: Site) -> dict[str, str]:
-    """Code of git's own and of packages, by path. What git says to ignore is nobody's concern here either."""
+    """Code of git's own and of packages, Prosody's among them: a fix of the distribution's has no version of its own.
+
+    By path. What git says to ignore is nobody's concern here either.
+    """
     found = {}
     for path, piece in pieces(reader, spec, site).items():
         if not piece.is_directory and piece.policy is not Policy.IGNORE:
             found[path] = reader.read(path)
-    found |= {path: reader.read(path) for path in map(listing, named_packages(spec))}
+    named = (*named_packages(spec), *((own_name(spec),) if has_package(site) else ()))
+    found |= {path: reader.read(path) for path in map(listing, named)}
     return {str(path): site.digest(content) for path, content in found.items() if content is not None}
 
 

@@ -47,6 +47,12 @@ def wanted(spec: HostSpec, site: Site) -> tuple[Wanted, ...]:
     return (*_prosody(spec), *_said(spec)) if has_package(site) else ()
 
 
+def own_name(spec: HostSpec) -> str:
+    """The name of Prosody's own package."""
+    package = spec.host.prosody.package if spec.host.prosody is not None else None
+    return (package.name if package else None) or PROSODY
+
+
 def _prosody(spec: HostSpec) -> Iterator[Wanted]:
     prosody = spec.host.prosody
     if prosody is None:
@@ -54,7 +60,7 @@ def _prosody(spec: HostSpec) -> Iterator[Wanted]:
     package = prosody.package
     yield Wanted(
         id=OWN,
-        name=(package.name if package else None) or PROSODY,
+        name=own_name(spec),
         wish=Wish(version=prosody.version, suite=package.suite if package else None),
         hold=package.hold if package else False,
         touches=frozenset({PROSODY}),
