@@ -43,7 +43,9 @@ def test_a_reconciler_is_added_as_the_page_says(home: Path, git_repo: Callable[[
     _after(program / "schemas/desired/__init__.py", "    profile: ", _lines(field)[-1], indent="    ")
     (program / "reconcilers/greeting.py").write_text(module)
     joined = program / "reconcilers/__init__.py"
-    joined.write_text(joined.read_text().replace("from reconcilers import (\n", "from reconcilers import (\n    greeting,\n"))
+    joined.write_text(
+        joined.read_text().replace("from reconcilers import (\n", "from reconcilers import (\n    greeting,\n")
+    )
     binding, row = _lines(entry)[0], _lines(entry)[-1].strip()
     _after(joined, "_files: ", binding)
     _after(joined, "    bind(_files)", row, indent="    ")

@@ -44,7 +44,10 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 def wanted(spec: HostSpec, site: Site) -> tuple[Wanted, ...]:
     """Prosody first: what of the others cannot be had must not keep it waiting."""
-    return (*_prosody(spec), *_said(spec)) if has_package(site) else ()
+    if not has_package(site):
+        return ()
+    named = (*_prosody(spec), *_said(spec))
+    return (*named, *(one for one in _modules(spec) if one.name not in {other.name for other in named}))
 
 
 def own_name(spec: HostSpec) -> str:
@@ -78,4 +81,19 @@ def _said(spec: HostSpec) -> Iterator[Wanted]:
             touches=frozenset({name}),
             policy=package.drift or spec.host.drift,
             origin=spec.origin("packages", "apt", name),
+        )
+
+
+def _modules(spec: HostSpec) -> Iterator[Wanted]:
+    """Packages that `prosody.plugins` names; what `packages.apt` says of one counts."""
+    plugins = spec.host.prosody.plugins if spec.host.prosody is not None else {}
+    sources = {plugin.package: (name, plugin) for name, plugin in plugins.items() if plugin.package is not None}
+    for package, (name, plugin) in sources.items():
+        yield Wanted(
+            id=f"package:{package}",
+            name=package,
+            wish=Wish(version=plugin.version),
+            touches=frozenset({PROSODY}),
+            policy=plugin.drift or spec.host.drift,
+            origin=spec.origin("prosody", "plugins", name),
         )
