@@ -142,7 +142,9 @@ def _closed(settings: Settings, config: Path) -> Iterator[PurePosixPath]:
 
 def _program(home: Path) -> Iterator[Path]:
     """What this program is made of: a push that could change one of these would be the agent."""
-    found = (sys.prefix, sys.base_prefix, sys.executable, sys.argv[0], *sys.path)
+    shared = PurePosixPath("/usr/local/lib")  # of a prefix that holds it only what is Python's own is ours
+    prefixes = (prefix for prefix in (sys.prefix, sys.base_prefix) if not shared.is_relative_to(prefix))
+    found = (*prefixes, sys.executable, sys.argv[0], *sys.path)
     for path in (Path(__file__).parent.parent, *(Path(os.path.abspath(text)) for text in found if text)):
         if not Path(os.path.realpath(home)).is_relative_to(os.path.realpath(path)):  # `python -m` run in the home
             yield path
