@@ -13,6 +13,7 @@ from agent.settings import Settings
 from agent.state.facts import Suspension
 from agent.state.view import View
 from agent.telling import REFUSED, UNMANAGED, UNREACHABLE, WAITING
+from reconcilers import requires
 
 
 def status(settings: Settings, state: View, last: Outcome | None) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def status(settings: Settings, state: View, last: Outcome | None) -> dict[str, A
         sync = "OutOfSync" if trouble & unlike or waits else "Synced"
     if active:
         health = "Suspended"
-    elif trouble & {"Stalled", "Failing"}:
+    elif trouble & {"Stalled", "Failing", "Unmet"}:
         health = "Degraded"
     elif last is None and marks.good is None:
         health = "Unknown"
@@ -79,8 +80,10 @@ def _conditions(state: View, last: Outcome | None, suspension: Suspension | None
     if (record := state.recall(STALLED)) is not None:
         abnormal.append(("Stalled", "Stalled", record.value["reason"]))
     if (waiting := state.recall(WAITING)) is not None and waiting.value["waits"]:
-        words = "; ".join(wait["why"] for wait in waiting.value["waits"])
-        abnormal.append(("Waiting", "Progressing", words))
+        unmet = [wait["why"] for wait in waiting.value["waits"] if wait["id"].startswith(f"{requires.KIND}:")]
+        words = [wait["why"] for wait in waiting.value["waits"] if wait["why"] not in unmet]
+        abnormal += [("Unmet", "RequirementUnmet", "; ".join(unmet))] if unmet else []
+        abnormal += [("Waiting", "Progressing", "; ".join(words))] if words else []
     if (owed := state.owed()) is not None:
         abnormal.append(("ActivationOwed", "Interrupted", f"{owed}; the next pass makes it"))
     failing = last.failures if last is not None and last.result is Result.FAILED else _failing(state)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from agent import processes, quietly, units
+from agent import debs, processes, quietly, units
 from reconcilers import dpkg
 from reconcilers.apt import offers
 from reconcilers.apt.offers import Offers
@@ -97,7 +97,7 @@ def hold(action: Hold) -> None:
 
 def _install(picks: tuple[Pick, ...], without: tuple[str, ...]) -> None:
     """What git does not name is removed for nobody; apt is left to find out whether it would have to be."""
-    words = [f"{pick.name}/{pick.suite}" if pick.suite else f"{pick.name}={pick.version}" for pick in picks]
+    words = list(map(_word, picks))
     done = _as_unit(_APT_GET, "install", *_OPTIONS, "--no-remove", "--", *words, quiet=True)
     going = _going(done.stdout.decode(errors="replace")) if done.code != 0 else frozenset()
     if going and going <= set(without):
@@ -107,6 +107,13 @@ def _install(picks: tuple[Pick, ...], without: tuple[str, ...]) -> None:
         raise Temporary(f"{', '.join(words)}: apt would remove {names} for it; say that these are absent, or leave it")
     if done.code != 0:
         raise Temporary(f"{_APT_GET} install: {_words(done)}; it is tried again")
+
+
+def _word(pick: Pick) -> str:
+    """As apt is asked for it; a file that is kept needs no mirror."""
+    if file := debs.kept(pick.name, pick.version):
+        return str(file)
+    return f"{pick.name}/{pick.suite}" if pick.suite else f"{pick.name}={pick.version}"
 
 
 def _going(said: str) -> frozenset[str]:
@@ -179,5 +186,6 @@ def _await_collection() -> None:
 
 
 def _words(done: Completed) -> str:
+    """Its last ones, with the status: of what apt and debconf say there, much is no reason."""
     said = done.stderr.decode(errors="replace").strip().splitlines()[-3:]
-    return " / ".join(said) or f"exit status {done.code}"
+    return " / ".join([*said, f"exit status {done.code}"])

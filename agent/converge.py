@@ -17,6 +17,7 @@ from agent import activate, drifts, failures, health, inventory, owing, stage
 from agent.activate import PROSODY
 from agent.house import House
 from agent.look import Memory, View, look, settled
+from agent.rehearsal import rehearse
 from agent.state import State
 from agent.trace import Proof, Tracer
 from reconcilers import RECONCILERS, sources
@@ -121,6 +122,7 @@ def converge(house: House, spec: HostSpec, *, revision: str, undoing: str | None
                 failures=tuple(dict.fromkeys(failing.values())),
                 proof=None if memory.failed else tracer.proof(),
             )
+        rehearse(house.host, spec, site, ripe.plan, whole=view.plan)
         _round(house, spec, site, ripe, memory, revision)
     raise PassFailed(NotConverging(f"the host: {ROUNDS} rounds did not suffice; see the log"), tuple(memory.made))
 

@@ -66,6 +66,9 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "suspended": "the agent looks and reports, and changes nothing",
         "unmanaged.appeared": "something of Prosody's that never was in git was found, and is left alone",
         "unmanaged.cleared": "it is gone, or is git's now",
+        "upgrade.checked": "a version of Prosody that is about to be installed takes the configuration",
+        "upgrade.one_way": "the installed version could not be kept as a file: there may be no way back to it",
+        "upgrade.unchecked": "a version of Prosody could not be tried beside the system; its start will show",
     }
 )
 """Every event that is logged, and what it means."""

@@ -17,7 +17,9 @@ from agent.source import Source
 from agent.state import Anchor, StateUnusable
 from agent.telling import Telling
 from agent.trace import Proof
+from reconcilers.apt import own
 from schemas.actions import CHECKS
+from schemas.desired import HostSpec
 from schemas.errors import AgentError, SourceRefused, SpecError, Stalled, Temporary
 from schemas.plan import Change, Instant, PathChanges, Plan, Wait
 from schemas.record import Record
@@ -97,7 +99,7 @@ class Passes:
             return known.plan, target.revision, known.digest
         try:
             memory = recollect(self._house.state, undoing=self._undoing())
-            view, proof = observe(self._house, target.spec, memory, revision=target.revision)
+            view, proof = observe(self._house, self._spec(target), memory, revision=target.revision)
         finally:
             self._house.renderer.close()
         if proof is not None and memory.undoing is None:
@@ -148,7 +150,7 @@ class Passes:
 
     def _converge(self, target: Target) -> Outcome:
         try:
-            converged = converge(self._house, target.spec, revision=target.revision, undoing=self._undoing())
+            converged = converge(self._house, self._spec(target), revision=target.revision, undoing=self._undoing())
         except SpecError as error:
             self._telling.refused(target.revision, error)
             return self._back(target, Result.INVALID, error)
@@ -168,7 +170,7 @@ class Passes:
         if state.recall(STALLED) is not None:
             state.forget(STALLED)
         if well and not _kept_from_prosody(plan):
-            self._note_good(target.revision)
+            self._note_good(target)
         self._telling.held(target.revision, converged)
         self._telling.waiting(plan.waits)
         self._telling.unmanaged(target.revision, plan.unmanaged)
@@ -195,13 +197,14 @@ class Passes:
             )
         return outcome
 
-    def _note_good(self, revision: str) -> None:
+    def _note_good(self, target: Target) -> None:
         """This revision works, with what the host has of that which git leaves open."""
-        state, prosody = self._house.state, self._house.site(self._house.host).prosody
-        pins = {"prosody": prosody.version} if prosody is not None else {}
-        if (state.marks().good, state.pins()) != (revision, pins):
-            state.mark(good=revision, pins=pins)
-            self._source.keep("good", revision)
+        state, host = self._house.state, self._house.host
+        version = own.installed(host, target.spec, self._house.site(host))
+        pins = {"prosody": version} if version is not None else {}
+        if (state.marks().good, state.pins()) != (target.revision, pins):
+            state.mark(good=target.revision, pins=pins)
+            self._source.keep("good", target.revision)
 
     def _back(self, target: Target, result: Result, cause: AgentError) -> Outcome:
         """Converge to the last good state; when there is none, or that fails too, hands off."""
@@ -216,7 +219,7 @@ class Passes:
         self._reject(target, cause)
         way = f"{cause}; going back to {good.revision[:12]}"
         try:
-            converged = converge(self._house, good.spec, revision=good.revision, undoing=target.revision)
+            converged = converge(self._house, self._spec(good), revision=good.revision, undoing=target.revision)
         except (Interrupted, Temporary, StateUnusable):
             raise  # the next pass finishes it
         except AgentError as error:
@@ -246,6 +249,13 @@ class Passes:
         self._house.events.tell("stalled", level="error", revision=target.revision, reason=str(error))
         return Outcome(result=Result.STALLED, revision=target.revision, made=made, failures=(str(error),))
 
+    def _spec(self, target: Target) -> HostSpec:
+        """What it wants; of a state that was gone back to, with the version of Prosody that it was good with."""
+        marks = self._house.state.marks()
+        if marks.good != target.revision or marks.accepted is None or marks.accepted != marks.rejected:
+            return target.spec
+        return own.pinned(target.spec, self._house.state.pins().get("prosody"))
+
     def _undoing(self) -> str | None:
         """The rejected commit, while an older state is enforced: a way back that was cut short goes on."""
         return self._house.state.marks().rejected if self._choice.refusal is not None else None
@@ -253,7 +263,7 @@ class Passes:
     def _suspended(self, target: Target) -> Outcome:
         """Drift is reported; nothing is changed."""
         memory = recollect(self._house.state)
-        view, _ = observe(self._house, target.spec, memory, revision=target.revision)
+        view, _ = observe(self._house, self._spec(target), memory, revision=target.revision)
         drifts.tell(
             self._house.state,
             self._house.events,

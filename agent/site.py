@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from agent import log
+from agent import debs, log
 from agent.address import Transport
 from agent.bounds import Bounds, Made
 from agent.settings import Settings
@@ -130,7 +130,7 @@ class Place:
 def _closed(settings: Settings, config: Path) -> Iterator[PurePosixPath]:
     """The agent's own program, settings, keys and state, and .ssh: as they are named, and where they really lie."""
     anchor = config.with_name("accepted")  # agent.state.Anchor's
-    named = [settings.state_dir, settings.control_socket, settings.age_key, config, anchor]
+    named = [debs.PLACE, settings.state_dir, settings.control_socket, settings.age_key, config, anchor]
     named += [path for path in (settings.ssh_key, settings.known_hosts, settings.token_file) if path]
     if settings.address.transport is Transport.LOCAL:
         named.append(Path(settings.address.url))  # its hooks run as whoever pushes

@@ -33,13 +33,34 @@ def check(host: LocalHost, spec: HostSpec, site: Site, plan: Plan) -> None:
     It is checked when the plan writes it, and when the plan touches a file that it names: what it includes may be as
     wrong as itself.
     """
+    _sweep(host, site)
+    main = _candidate(host, spec, site)
+    if main is not None and concerns(plan, spec, site, main.text):
+        _stage(host, spec, site, plan, main)
+
+
+def check_whole(host: LocalHost, spec: HostSpec, site: Site, plan: Plan) -> None:
+    """The same, whatever the plan touches: for another Prosody than the one that is installed."""
+    _sweep(host, site)
+    main = _candidate(host, spec, site)
+    if main is not None:
+        _stage(host, spec, site, plan, main)
+
+
+def _sweep(host: LocalHost, site: Site) -> None:
     for name in host.listdir(site.paths.stage) or ():
         _clear(host, site.paths.stage / name)  # an agent that was killed left it, with whatever secrets are in it
+
+
+def _candidate(host: LocalHost, spec: HostSpec, site: Site) -> MainFile | None:
     main = render_candidate(host, spec, site)
     if isinstance(main, Wait):  # for a secret, say; the files that it includes need not wait
         main = render_trial(spec, site)
-    if site.prosody is None or main is None or not concerns(plan, spec, site, main.text):
-        return
+    return main if site.prosody is not None else None
+
+
+def _stage(host: LocalHost, spec: HostSpec, site: Site, plan: Plan, main: MainFile) -> None:
+    assert site.prosody is not None
     overlay = Overlay(host=host, spec=spec, site=site, root=site.paths.stage / secrets.token_hex(6), text=main.text)
     try:
         staged = overlay.lay_out(plan)

@@ -15,6 +15,7 @@ from reconcilers import (
     packages,
     plugins,
     ports,
+    requires,
     secrets,
     services,
     sources,
@@ -32,6 +33,7 @@ _certificates: Reconciler[certificates.Have] = certificates
 _files: Reconciler[files.Have] = files
 _dropins: Reconciler[dropins.Have] = dropins
 _services: Reconciler[services.Have] = services
+_requires: Reconciler[requires.Have] = requires
 
 RECONCILERS: tuple[Bound, ...] = (
     bind(_sources),
@@ -45,4 +47,5 @@ RECONCILERS: tuple[Bound, ...] = (
     bind(_files),
     bind(_dropins),
     bind(_services),
+    bind(_requires),
 )

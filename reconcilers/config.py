@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconcilers.apt.own import awaited
 from reconcilers.candidate import included, object_id, render_candidate, render_trial
 from reconcilers.contract import FileInfo, Reader, Site
 from reconcilers.dpkg import STATUS, is_untouched
@@ -53,6 +54,8 @@ def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Si
     """
     info = reader.stat(site.paths.config)
     live = reader.read(site.paths.config) if info is not None and info.kind == "file" else None
+    if coming := awaited(reader, spec, site):  # its own loader judges it, before it is installed
+        return Have(candidate=Wait(id=object_id(site), why=coming, until=PathChanges(STATUS)), info=info, live=live)
     wanted = render_candidate(reader, spec, site)
     if isinstance(wanted, Wait):
         _try(reader, spec, site)

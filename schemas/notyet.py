@@ -17,16 +17,13 @@ NOT_YET: dict[tuple[str, ...], str] = {
     ("profile", "slackware"): "hosts of the kind slackware",
     ("policy",): "bundles",
     ("vars", "*", "read"): "variables that the host supplies",
-    ("requires",): "looking whether what is only observed is of these versions",
     ("unmanaged", "accounts", "report"): "telling of accounts that never were in git",
     ("prune", "grace"): "a way back for accounts",
     ("maintenance",): "windows of maintenance",
-    ("apt_sources",): "sources of packages",
     ("packages", "luarocks"): "rocks",
     ("packages", "toast"): "sources built by toast",
     ("packages", "pkgtools"): "packages of Slackware",
     ("prosody", "version", "absent"): "removing Prosody",
-    ("prosody", "package"): "installing Prosody",
     ("prosody", "plugins", "*", "hg"): "modules from a Mercurial repository",
     ("prosody", "plugins", "*", "git"): "modules from a git repository",
     ("prosody", "plugins", "*", "archive"): "modules from an archive",
@@ -56,6 +53,9 @@ NOT_YET: dict[tuple[str, ...], str] = {
 NOT_YET_LOCAL: dict[tuple[str, ...], str] = {
     ("services",): "services under the profile local",
     **{("files", "*", "notify", "*", name): f"telling {name} under the profile local" for name in KNOWN_SERVICES},
+    ("apt_sources",): "sources of packages under the profile local",
+    ("prosody", "version", "latest"): "installing Prosody under the profile local",
+    ("prosody", "package"): "installing Prosody under the profile local",
 }
 """What is done under another profile alone."""
 

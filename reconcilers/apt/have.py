@@ -9,9 +9,10 @@ from msgspec.structs import replace
 
 from reconcilers import dpkg
 from reconcilers.apt import offers
-from reconcilers.apt.choose import is_met
+from reconcilers.apt.choose import Candidate, is_met
+from reconcilers.apt.kept import kept
 from reconcilers.apt.offers import Asking, Offers
-from reconcilers.apt.wanted import HELD, Wanted
+from reconcilers.apt.wanted import HELD, OWN, Wanted
 from reconcilers.contract import Reader, Site
 
 
@@ -28,6 +29,8 @@ class Have(Struct, frozen=True, kw_only=True):
     offers: Offers | None = None
     asking: Asking | None = None
     said: str = ""
+    kept: tuple[Candidate, ...] = ()
+    """Versions of Prosody that were replaced here, and can be had again without any source."""
 
     @property
     def open(self) -> tuple[Wanted, ...]:
@@ -61,7 +64,8 @@ def look(reader: Reader, site: Site, all_: tuple[Wanted, ...], *, leaving: Itera
 
 def _with_offers(reader: Reader, site: Site, seen: Have) -> Have:
     latest = [one.name for one in seen.open if one.wish.version == "latest" and one.name in seen.installed]
+    own = tuple(version for one in seen.open if one.id == OWN for version in kept(reader, one.name))
     missing = [one.name for one in seen.open if one.name not in latest]
     known, said = offers.recall(reader), offers.name_sources(reader, site)
     asking = offers.must_ask(reader, known, said, missing=missing, latest=latest)
-    return replace(seen, offers=known, asking=asking, said=said)
+    return replace(seen, offers=known, asking=asking, said=said, kept=own)

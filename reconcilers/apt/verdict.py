@@ -29,7 +29,7 @@ def judge(one: Wanted, have: Have, ours: Owned | None, site: Site) -> Verdict:
     if have.offers is None or known is None or have.asking is not None:
         why = "apt is asked first which versions there are"
         return Wait(id=one.id, why=why, until=PathChanges(offers.LISTS), origin=one.origin)
-    choice = choose(one.wish, installed, known)
+    choice = choose(one.wish, installed, (*known, *have.kept) if one.id == OWN else known)
     if choice.version is None:
         again = Instant(have.offers.updated + offers.HOUR)
         return Wait(id=one.id, why=choice.why, until=again, origin=one.origin)
@@ -99,7 +99,8 @@ def _refusal(one: Wanted, version: str, have: Have, ours: Owned | None, site: Si
     installed = have.installed.get(one.name)
     if installed is None:
         return None
-    if rank(version) < rank(installed) and not _may(one, ours, site):
+    is_ours = one.id == OWN and version in {candidate.version for candidate in have.kept}
+    if rank(version) < rank(installed) and not is_ours and not _may(one, ours, site):
         return f"a push may not bring {version} for the newer {installed}, which it did not bring; {_opening(one.name)}"
     if one.name in have.held and not one.hold and not _is_held_by_us(ours):
         return f"somebody holds it at {installed}; run apt-mark unhold {one.name}, or say hold: true to make it git's"
