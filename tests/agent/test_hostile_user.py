@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from hands import Hands
 
-from agent import atomic
-from schemas.actions import Keep, Link, MakeDir, RemoveFile, WriteFile
+from agent import atomic, below
+from schemas.actions import DressTree, Keep, Link, MakeDir, RemoveFile, WriteBlock, WriteFile
 from schemas.errors import ActionFailed, AgentError, Temporary
 
 ROOT = os.geteuid() == 0
@@ -143,6 +143,46 @@ def test_what_is_swapped_meanwhile_is_not_written_through(
         hands.host.perform(act)
     unharmed(outside)
     assert SECRET not in [copy.content for copy in hands.kept] or not ROOT
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link", "link above"])
+def test_no_block_is_put_into_what_is_anothers(hands: Hands, outside: Path, kind: str) -> None:
+    """Nor is what is around a block carried to where others read it."""
+    _put(kind, hands.home / "d/f", outside)
+    block = WriteBlock(path=hands.path("d/f"), content=b"x", mode=0o666, owner=str(THEIRS), was=hands.was("d/f"))
+    if ROOT or kind != "hard link":
+        with pytest.raises(AgentError):
+            hands.host.perform(block)
+        assert not (hands.home / "d/f").is_file() or (hands.home / "d/f").samefile(outside)
+    unharmed(outside)
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link", "link above", "directory", "fifo", "socket"])
+def test_nothing_is_given_away_that_lies_elsewhere(hands: Hands, outside: Path, kind: str) -> None:
+    """All below a directory gets an owner: what its user has put there leads to nothing more."""
+    _put(kind, hands.home / "d/f", outside)
+    hands.host.perform(DressTree(path=hands.path("."), mode=0o777, owner=str(THEIRS)))
+    unharmed(outside)
+    assert outside.parent.stat().st_uid == os.geteuid()
+
+
+@pytest.mark.parametrize("kind", ["gone", "link", "hard link", "symbolic link"])
+def test_nothing_is_given_away_that_came_between(
+    hands: Hands, outside: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was looked at is what gets the owner."""
+    (hands.home / "d").mkdir()
+    (hands.home / "d/f").write_bytes(b"old")
+    real, swap = below._give, _swaps(hands.home, outside)[kind]
+
+    def late(entry: below._Entry, dress: atomic.Dress) -> None:
+        swap()
+        real(entry, dress)
+
+    monkeypatch.setattr(below, "_give", late)
+    if ROOT:  # nobody else gives anything away
+        hands.host.perform(DressTree(path=hands.path("."), mode=0o777, owner=str(THEIRS)))
+    unharmed(outside)
 
 
 def test_a_fifo_is_not_waited_for(hands: Hands) -> None:
