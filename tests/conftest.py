@@ -14,6 +14,7 @@ import pytest
 import releases
 import sshd as real_sshd
 from repositories import GitRepository
+from scenarios import scenarios  # noqa: F401
 from users import User
 
 
@@ -98,7 +99,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what was not asked for; left out is not skipped."""
+    """Leave out what was not asked for; left out is not skipped. Whole hosts come last, as they take turns."""
+    items.sort(
+        key=lambda item: (bool(item.get_closest_marker("hosts")), "scenarios" in getattr(item, "fixturenames", ()))
+    )
     if not config.getoption("--hosts"):
         left_out = [item for item in items if item.get_closest_marker("hosts")]
         config.hook.pytest_deselected(items=left_out)
