@@ -100,9 +100,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what was not asked for; left out is not skipped. Whole hosts come last, as they take turns."""
-    items.sort(
-        key=lambda item: (bool(item.get_closest_marker("hosts")), "scenarios" in getattr(item, "fixturenames", ()))
-    )
+    items.sort(key=lambda item: bool(item.get_closest_marker("hosts")))
+    items.sort(key=lambda item: "scenarios" in getattr(item, "fixturenames", ()))
     if not config.getoption("--hosts"):
         left_out = [item for item in items if item.get_closest_marker("hosts")]
         config.hook.pytest_deselected(items=left_out)
