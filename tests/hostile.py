@@ -93,6 +93,23 @@ CASES: dict[str, Case] = {
     "memory of the kernel": _file("/proc/sys/kernel/core_pattern"),
     "the kernel's objects": _file("/sys/kernel/uevent_helper"),
     "a disk": _file("/dev/sda"),
+    "a block in a file of root's": _file("/etc/sudoers", "a push may not write", "content: x, block: true"),
+    "a block with two lines of comment": _file(
+        "/etc/prosody/x", "control characters", 'content: x, block: true, comment: "#\\nos.exit()"'
+    ),
+    "all of root's home": _file("/root", "a push may not write", "directory: true, recurse: true, owner: prosody"),
+    "all of the host": _file("/etc", "a push may not write", "directory: true, recurse: true, owner: prosody"),
+    "an owner with a group": _file("/srv/a", "a name of", "content: x, owner: 'prosody:root'"),
+    "an owner that is an option": _file("/srv/a", "a name of", "content: x, owner: '-R'"),
+    "a second place for a certificate": Case(
+        "prosody: {virtual_hosts: [a.b]}\ncertificates: {a.b: {self_signed: true, install: {directory: /etc/ssh}}}\n",
+        "a push may not write",
+    ),
+    "a place for answers to a CA": Case(
+        "prosody: {virtual_hosts: [a.b]}\n"
+        "certificates: {a.b: {issuers: letsencrypt, challenge: {http-01: {webroot: /etc/cron.d}}}}\n",
+        "a push may not write",
+    ),
     # --- modes, links
     "set-uid": _file("/srv/sh", 'at most "0777"', "source: x, mode: '4755'"),
     "set-gid": _file("/srv/sh", 'at most "0777"', "source: x, mode: '2755'"),
