@@ -37,7 +37,7 @@ class Bounds:
         self.fence = Fence(open=(*write, *hands), closed=own)
         """Where the hands may reach. The agent's own files below an open place are closed, Prosody's are not."""
         self._closed = frozenset((*own, *_prosodys(paths)))
-        self._directories = _directories(paths)
+        self._directories = frozenset() if self._is_root else _directories(paths)  # else they are a package's
 
     def mistakes(self, spec: HostSpec) -> Iterator[Mistake]:
         """What a push of this document may not do, each at its place."""
