@@ -16,11 +16,12 @@ from reconcilers import dropins
 from reconcilers.contract import Reader, Site, Unit
 from reconcilers.managers import systemd
 from reconcilers.profiles import manager
-from reconcilers.units import in_order, is_up, put_right, unit_name
+from reconcilers.units import in_order, is_up, put_right
 from schemas.actions import Action, Control, Forget, Remember
 from schemas.desired import HostSpec
 from schemas.plan import Change, Holds, Kind, PathChanges, Policy, Verdict, Wait, Word
 from schemas.record import Owned, Record
+from schemas.units import unit_name
 
 if TYPE_CHECKING:
     from schemas.desired.services import Service

@@ -17,11 +17,11 @@ from reconcilers.contract import FileInfo, Reader, Site
 from reconcilers.linediff import diff_lines
 from reconcilers.managers import systemd
 from reconcilers.profiles import manager
-from reconcilers.units import unit_name
 from schemas.actions import Action, Control, Forget, MakeDir, RemoveFile, WriteFile
 from schemas.desired import HostSpec
 from schemas.plan import Change, Holds, Kind, Verdict
 from schemas.record import Owned
+from schemas.units import unit_name
 
 if TYPE_CHECKING:
     from schemas.desired.services import Service

@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-from reconcilers.units import unit_name
 from schemas.desired import HostSpec
+from schemas.units import unit_name
 
 
 class Service(Struct, frozen=True, kw_only=True):

@@ -13,11 +13,12 @@ from reconcilers.contract import Reader, Site
 from reconcilers.mainfile import HEADER
 from reconcilers.managers import Running, systemd
 from reconcilers.profiles import manager
-from reconcilers.units import in_order, unit_name
+from reconcilers.units import in_order
 from schemas.actions import Action, Control, Spawn
 from schemas.desired import HostSpec
 from schemas.plan import Change, Holds, Kind, NextRound, Plan, Verdict, Wait, Word
 from schemas.record import Owned
+from schemas.units import unit_name
 
 if TYPE_CHECKING:
     from schemas.desired.services import Service

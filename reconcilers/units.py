@@ -1,4 +1,4 @@
-"""systemd's units: how a service is called there, whether it is as it is wanted, and what puts it right."""
+"""systemd's units: whether one is as it is wanted, and what puts it right."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from msgspec import Struct
 from reconcilers.contract import Unit
 from schemas.actions import Control
 
-_SUFFIXES = frozenset(
-    {"service", "socket", "timer", "path", "mount", "automount", "swap", "target", "slice", "scope", "device"}
-)
 _UP = frozenset({"active", "reloading", "refreshing", "activating"})
 _OFF = frozenset({"disabled", "linked", "linked-runtime", "enabled-runtime", "bad"})
 """Of a unit that nobody can enable (static, generated, transient, an alias) what it comes with decides."""
@@ -24,11 +21,6 @@ class Right(Struct, frozen=True, kw_only=True):
 
     actions: tuple[Control, ...]
     why: str
-
-
-def unit_name(service: str) -> str:
-    """`nginx` is nginx.service, `apt-daily.timer` itself; `php8.2-fpm` ends in no kind of unit."""
-    return service if service.rpartition(".")[2] in _SUFFIXES and "." in service else f"{service}.service"
 
 
 def is_up(unit: Unit) -> bool:

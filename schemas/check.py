@@ -12,6 +12,7 @@ from schemas.findings import Findings, nearest
 from schemas.kinds import kind_of
 from schemas.nodes import Entry, Map, Node, Scalar, describe
 from schemas.shape import HOST
+from schemas.units import LONGEST, unit_name
 from schemas.versions import is_wanted
 
 PROFILES = ("local", "debian", "uberspace", "slackware")
@@ -106,6 +107,28 @@ def check_jobs(root: Map, findings: Findings) -> None:
             if _word(entry.value, "user") in _ROOT:
                 text = "root runs no script of the repository; write run: [PROGRAM] of the host, or another user"
                 findings.add(mark, text)
+
+
+def check_services(root: Map, findings: Findings) -> None:
+    """Each is a unit of its own, which systemd can be asked of; and only a service is a program."""
+    seen: dict[str, str] = {}
+    for key, entry in _entries(root, "services"):
+        name = str(key)
+        unit = unit_name(name)
+        stem, _, kind = unit.rpartition(".")
+        if stem.endswith("@"):
+            findings.add(
+                entry.mark, f"{unit} is what units are made of; write the one that is meant: {stem}NAME.{kind}"
+            )
+        elif len(unit) > LONGEST:
+            findings.add(entry.mark, f"no unit has a name of over {LONGEST} characters; write a shorter one")
+        elif seen.setdefault(unit, name) != name:
+            findings.add(entry.mark, f"{unit} is {seen[unit]} already; take one of them out")
+        if kind != "service" and isinstance(entry.value, Map):
+            for word in ("rlimits", "environment", "umask"):
+                if word in entry.value.entries:
+                    mark = entry.value.entries[word].mark
+                    findings.add(mark, f"belongs to a service, but {unit} is a {kind}; take it out")
 
 
 def check_known_home(root: Map, home: str | None, findings: Findings) -> None:

@@ -145,6 +145,7 @@ def _spec(
     check.check_files(root, tree_files, findings)
     check.check_refresh(root, findings)
     check.check_jobs(root, findings)
+    check.check_services(root, findings)
     check.check_known_home(root, facts.home, findings)
     brought = check_plugins(root, tree_files, findings)
     if not facts.is_accepted:

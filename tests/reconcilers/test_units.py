@@ -7,8 +7,9 @@ from msgspec.structs import replace
 
 from reconcilers.contract import Unit
 from reconcilers.dropins import render
-from reconcilers.units import is_up, put_right, unit_name
+from reconcilers.units import is_up, put_right
 from schemas.desired.services import Service
+from schemas.units import unit_name
 
 RUNS = Unit(name="a.service", load="loaded", active="active", sub="running", enabled="enabled", pid=7, result="success")
 ENDED = replace(RUNS, active="inactive", sub="dead", pid=0)
