@@ -22,26 +22,26 @@ HOST = "chat.example.test"
 OWN = ("/etc/prosodist/agent.yaml", "/etc/prosodist/keys", "/var/lib/prosodist", "/opt/prosodist", "/srv/git")
 
 
-def bounds(allow: Allow | None = None) -> Bounds:
-    """A Debian's, whoever runs this."""
+def bounds(allow: Allow | None = None, made: frozenset[str] = frozenset()) -> Bounds:
+    """A Debian's, whoever runs this. `made` are ids of what the agent has brought."""
     home = PurePosixPath("/root")
     return Bounds(
         opening("debian", str(home), allow or Allow(), is_root=True),
         debian.site_paths(home),
         own=tuple(map(PurePosixPath, OWN)),
         hands=(),
-        made=lambda id_: False,
+        made=made.__contains__,
     )
 
 
-def mistakes(case: Case, checkout: Path, allow: Allow | None = None) -> list[str]:
+def mistakes(case: Case, checkout: Path, allow: Allow | None = None, made: frozenset[str] = frozenset()) -> list[str]:
     """What is told of this case."""
     files = {"x": EVIL, f"hosts/{HOST}.yaml": f"profile: debian\n{case.document}", **case.files}
     for name, text in files.items():
         (checkout / name).parent.mkdir(parents=True, exist_ok=True)
         (checkout / name).write_text(text)
     facts = Facts(fqdn=HOST, home="/root", user="root")
-    told = validate(str(checkout), HOST, {HOST: facts}, bounds(allow).mistakes)
+    told = validate(str(checkout), HOST, {HOST: facts}, bounds(allow, made).mistakes)
     return [str(finding.mistake) for finding in told if finding.level is Level.ERROR]
 
 
@@ -98,6 +98,28 @@ SHUT = {
 def test_a_word_that_is_near_opens_nothing(name: str, tmp_path: Path) -> None:
     """A beginning of a name, a program's directory; and what is closed whatever the host allows."""
     assert mistakes(CASES[name], tmp_path, SHUT[name])
+
+
+BROUGHT = {
+    "a package that is removed": ("package:openssh-server", "package:openssh"),
+    "a service that is stopped": ("service:ssh", "service:sshd"),
+    "a service that is disabled": ("package:ssh", "package:sshd"),
+}
+
+
+@pytest.mark.parametrize("name", BROUGHT)
+def test_what_the_agent_has_brought_it_may_end(name: str, tmp_path: Path) -> None:
+    """Its own package and service, or a service of its own package; nothing that has a name like theirs."""
+    own, other = BROUGHT[name]
+    assert not mistakes(CASES[name], tmp_path, made=frozenset({own}))
+    assert mistakes(CASES[name], tmp_path, made=frozenset({other}))
+
+
+def test_what_the_agent_has_brought_is_steered_by_nobody_else(tmp_path: Path) -> None:
+    """To remove it is one thing, to say what its process loads another."""
+    everything = frozenset({"package:tor", "service:tor", "package:prosody", "service:prosody"})
+    assert mistakes(CASES["variables of another"], tmp_path, made=everything)
+    assert mistakes(CASES["a loader's variable"], tmp_path, made=everything)
 
 
 def test_what_git_calls_a_name_may_be_a_way_up(tmp_path: Path) -> None:
