@@ -78,10 +78,10 @@ def test_nobody_is_harmed(server: Machine) -> None:
 
 
 def _what_would_be_root_is_refused(machine: Machine) -> None:
-    """Each release takes its share of the table."""
+    """Each release takes a third of the table: of all of it tests/agent/test_hostile_repository.py sees the mistakes."""
     share = RELEASES.index(machine.root.name)
     before = snapshot(machine)
-    for name in list(CASES)[share :: len(RELEASES)]:
+    for name in list(CASES)[share::3]:
         case = CASES[name]
         machine.push({NAME: f"profile: debian\n{case.document}", **case.files})
         outcome = machine.reconcile()
