@@ -78,7 +78,7 @@ def test_nobody_is_harmed(server: Machine) -> None:
 
 
 def _what_would_be_root_is_refused(machine: Machine) -> None:
-    """Each release takes a third of the table: of all of it tests/agent/test_hostile_repository.py sees the mistakes."""
+    """Each release takes a third of the table, which tests/agent/test_hostile_repository.py has as a whole."""
     share = RELEASES.index(machine.root.name)
     before = snapshot(machine)
     for name in list(CASES)[share::3]:
