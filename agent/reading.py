@@ -96,7 +96,7 @@ class Reader(Struct, kw_only=True):
         if last is None or tree.names() != last.names or facts != last.facts:
             return None
         changed = {path for path, entry in last.files.items() if tree.entry(path) != entry}
-        if not changed <= _only_copied(last.spec) or any(tree.entry(path).link for path in changed):
+        if not changed <= _only_copied(last.spec) or any(tree.entry(path).is_odd for path in changed):
             return None
         blobs = {path: tree[path] for path in changed}
         fresh = {path: Source(data=blob.data, executable=blob.executable) for path, blob in blobs.items()}

@@ -18,11 +18,12 @@ from schemas.spell import spell_out
 
 
 class Blob(Struct, frozen=True):
-    """A file of a commit. `link`: it is a symbolic link, and `data` its target."""
+    """A file of a commit. `link`: it is a symbolic link, and `data` its target. `submodule`: what is in it is not."""
 
     data: bytes
     executable: bool = False
     link: bool = False
+    submodule: bool = False
 
 
 Tree = Mapping[str, Blob]

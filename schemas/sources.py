@@ -42,9 +42,10 @@ def gather_sources(
         if is_armored(text.encode()) and (what := fault(text.encode())):
             findings.add(mark, f"the encrypted text {what}")
     for kind, path, mark in (*_named(root), *files):
-        link = next((p for p in _way_to(path) if p in tree and tree[p].link), None)
-        if link is not None:
-            findings.add(mark, f"{link} is a symbolic link in the repository; put the file itself there")
+        odd = next((p for p in _way_to(path) if p in tree and (tree[p].link or tree[p].submodule)), None)
+        if odd is not None:
+            what = "a submodule, which is another" if tree[odd].submodule else "a symbolic link in the"
+            findings.add(mark, f"{odd} is {what} repository; put the file itself there")
         elif kind in _DIRECTORIES.values():
             _add_below(kind, path, mark, tree, sources, findings)
         elif path in tree:
@@ -70,6 +71,8 @@ def _add_below(kind: str, path: str, mark: Mark, tree: Tree, sources: dict[str, 
     for file in below:
         if tree[file].link:
             findings.add(mark, f"{file} is a symbolic link in the repository, which a tree does not copy; take it out")
+        elif tree[file].submodule:
+            findings.add(mark, f"{file} is a submodule, which is another repository; put its files themselves there")
         elif _UNSPEAKABLE.search(file):
             text = f"{found(file)} of the repository has a name with control characters or bytes that are no UTF-8"
             findings.add(mark, f"{text}; rename it")

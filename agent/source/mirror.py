@@ -153,7 +153,9 @@ class Mirror:
                     path = above + os.fsdecode(name)
                     if item.filemode == FileMode.TREE:
                         waiting.append((f"{path}/", repository[item.id].peel(pygit2.Tree)))
-                    elif item.filemode != FileMode.COMMIT:
+                    elif item.filemode == FileMode.COMMIT:
+                        found[path] = Entry(key=str(item.id), executable=False, link=False, submodule=True)
+                    else:
                         self._refuse_large(repository, item, f"commit {revision[:12]}: {_printable(path)}")
                         found[path] = self._entry(repository, item)
                 if len(found) + len(waiting) > MOST_FILES:
@@ -296,11 +298,8 @@ class Mirror:
         if key not in self._proved:
             repository.odb.read(item.id)
             self._proved.add(key)
-        return Entry(
-            key=key,
-            executable=item.filemode == FileMode.BLOB_EXECUTABLE,
-            link=item.filemode == FileMode.LINK,
-        )
+        mode = item.filemode
+        return Entry(key=key, executable=mode == FileMode.BLOB_EXECUTABLE, link=mode == FileMode.LINK)
 
     def _refuse_large(self, repository: pygit2.Repository, item: pygit2.Object, what: str) -> None:
         """Before it is read as a whole, which takes its size of memory, and more while it is unpacked."""

@@ -19,15 +19,21 @@ LARGEST_OBJECT = 64 * 2**20
 
 
 class Entry(NamedTuple):
-    """One file: what finds its bytes, and what it is."""
+    """One file: what finds its bytes, and what it is. Of a submodule nothing more than its name is there."""
 
     key: str
     executable: bool
     link: bool
+    submodule: bool = False
+
+    @property
+    def is_odd(self) -> bool:
+        """Whether its bytes are none of a file."""
+        return self.link or self.submodule
 
 
 class Tree(Mapping[str, Blob]):
-    """Paths (with /, relative to the root) to blobs. A link's bytes are its target. Submodules are absent."""
+    """Paths (with /, relative to the root) to blobs. A link's bytes are its target, a submodule has none."""
 
     def __init__(self, entries: Mapping[str, Entry], read: Callable[[str], bytes]) -> None:
         self._entries = entries
@@ -37,6 +43,8 @@ class Tree(Mapping[str, Blob]):
     def __getitem__(self, path: str) -> Blob:
         """Raises KeyError when there is none, Temporary when it is there and cannot be read."""
         entry = self._entries[path]
+        if entry.submodule:
+            return Blob(data=b"", submodule=True)
         return Blob(data=self.read(entry.key), executable=entry.executable, link=entry.link)
 
     def entry(self, path: str) -> Entry:
@@ -69,8 +77,11 @@ def directory_tree(path: Path) -> Tree:
     entries: dict[str, Entry] = {}
     for directory, subdirectories, names in os.walk(root):
         links = [name for name in subdirectories if os.path.islink(os.path.join(directory, name))]
-        ours = (name for name in subdirectories if not os.path.lexists(os.path.join(directory, name, ".git")))
-        subdirectories[:] = sorted(name for name in ours if name != ".git" and name not in links)
+        foreign = {name for name in subdirectories if os.path.lexists(os.path.join(directory, name, ".git"))}
+        for name in foreign.difference(links):
+            place = os.path.join(directory, name)
+            entries[os.path.relpath(place, root)] = Entry(key=place, executable=False, link=False, submodule=True)
+        subdirectories[:] = sorted({*subdirectories}.difference(foreign, links, {".git"}))
         for name in sorted((*names, *links)):
             place = os.path.join(directory, name)
             mode = os.lstat(place).st_mode

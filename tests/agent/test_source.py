@@ -308,15 +308,15 @@ class TestRead:
     """What a commit holds."""
 
     def test_the_files(self, repository: GitRepository, source: Source) -> None:
-        """Bytes, the executable bit, links as links; submodules are absent."""
+        """Bytes, the executable bit, links as links; of a submodule that there is one."""
         head = repository.head()
         git(repository.work, "update-index", "--add", "--cacheinfo", f"160000,{head},sub")
         git(repository.work, "-c", "user.name=A", "-c", "user.email=a@b", "commit", "-qm", "sub")
         repository.push()
         tree = source.tree(source.fetch())
-        assert sorted(tree) == ["files/link", "files/motd", "files/run", "hosts/a.yaml"]
-        assert len(tree) == 4
-        assert "files/motd" in tree and "sub" not in tree and "files" not in tree
+        assert sorted(tree) == ["files/link", "files/motd", "files/run", "hosts/a.yaml", "sub"]
+        assert len(tree) == 5 and tree["sub"].submodule and not tree["files/motd"].submodule
+        assert "files/motd" in tree and "files" not in tree
         assert (tree["files/run"].executable, tree["files/motd"].executable) == (True, False)
         assert (tree["files/link"].link, tree["files/link"].data) == (True, b"motd")
 
