@@ -12,12 +12,7 @@ pytestmark = [pytest.mark.hosts, pytest.mark.timeout(900)]
 
 NAME = f"hosts/{HOST}.yaml"
 PLACE = "/etc/nginx/conf.d/xmpp.conf"
-ALLOW = """\
-allow:
-  write: [/etc/nginx/conf.d, /etc/nftables.d, /etc, /etc/sysctl.d, /usr/local/bin]
-  run: [/usr/local/bin/check]
-  services: [echoes]
-"""
+ALLOW = "allow: {write: [/etc]}\n"
 
 NFT = """\
 #!/usr/sbin/nft -f
@@ -90,7 +85,16 @@ def _bad_files_go_back(machine: Machine) -> None:
     assert "said no to it" in machine.prosodist("plan").output and file.stat().st_ino == seen
     status = machine.prosodist("status").output
     assert "Degraded" in status and "unknown directive" in status, status
+    _a_pass_that_nobody_asked_for(machine)
+    assert file.stat().st_ino == seen and _reloads(machine) == before, "it was not tried again"
     assert _told(machine, "service.refused") == 1
+
+
+def _a_pass_that_nobody_asked_for(machine: Machine) -> None:
+    """An agent makes one when it starts, as at every poll."""
+    machine.run("systemd-run", "--unit=agent", "--quiet", "/opt/prosodist/bin/prosodist", "run")
+    wait_until(lambda: "unknown directive" in str(json.loads(machine.prosodist("status", "-o", "json").output)["last"]))
+    assert machine.run("systemctl", "stop", "agent").status == 0
 
 
 def _another_content_tries_again(machine: Machine) -> None:
@@ -164,6 +168,13 @@ def _what_does_not_run_stays_so(machine: Machine) -> None:
     assert not [owed for owed in outcome["activations"] if owed["disruption"] != "NONE"], outcome
     assert machine.unit("nginx")["ActiveState"] == "inactive"
     assert machine.reconcile()["result"] == "in_sync"
+    before = _reloads(machine)
+    machine.push({NAME: document(site(8087), services="  nginx: {}")})
+    outcome = machine.reconcile()
+    assert [change["id"] for change in outcome["changes"]] == [f"file:{PLACE}", "service:nginx"], outcome
+    assert machine.unit("nginx")["ActiveState"] == "active" and _reloads(machine) == before, (
+        "it has just read its files"
+    )
 
 
 def _reloads(machine: Machine) -> int:
