@@ -78,7 +78,8 @@ def _plan(answer: Answer) -> Iterator[str]:
     yield from _waits(answer["waits"])
     yield from _unmanaged(answer)
     for activation in answer.get("activations", ()):  # an earlier version's plan, held, has another word
-        yield escape(f"then {activation['service']}: {activation['disruption'].lower()}, {activation['reason']}")
+        does = activation["disruption"].lower() if activation["disruption"] != "NONE" else "no more than its check"
+        yield escape(f"then {activation['service']}: {does}, {activation['reason']}")
     at = f" at {answer['revision']}" if answer["revision"] else ""
     if answer["in_sync"]:
         yield f"in sync{at}"
