@@ -56,6 +56,7 @@ NEEDS = {
     "certificates: {a.b: {issuers: letsencrypt, challenge: {dns-01: {hook: /h}}}}": "run: [/h]",
     "apt_sources: {a: {uris: https://mirror.example/debian}}": "sources: [https://mirror.example]",
     "packages: {apt: {telnetd: absent}}": "packages: [telnetd]",
+    "services: {poweroff.target: {}}": "services: [poweroff.target]",
     "services: {rpcbind: {running: false}}": "services: [rpcbind]",
     "services: {rpcbind: {enabled: false}}": "services: [rpcbind]",
     "services: {tor: {environment: {LANG: C}}}": "services: [tor]",
