@@ -71,12 +71,12 @@ def look(reader: Reader, name: str, unit: Unit, site: Site) -> Seen:
     return Seen(
         unit=unit,
         lies_there=lies_there,
-        runs_with=_runs_with(record, unit, lies_there, since=since, changed=changed),
+        runs_with=known_to_run_with(record, unit, lies_there, since=since, changed=changed),
         is_remembered=record is not None,
     )
 
 
-def _runs_with(record: Record | None, unit: Unit, lies_there: str, *, since: float, changed: float) -> str:
+def known_to_run_with(record: Record | None, unit: Unit, lies_there: str, *, since: float, changed: float) -> str:
     """What is known of it; else something that no file is, so that it is started anew.
 
     What we started goes on with what it got, whatever becomes of the file. What somebody else started afterwards got

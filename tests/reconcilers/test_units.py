@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from reconcilers.beside import known_to_run_with
 from reconcilers.contract import Unit
 from reconcilers.dropins import render
 from reconcilers.units import is_up, put_right
 from schemas.desired.services import Service
+from schemas.record import Record
 from schemas.units import unit_name
 
 RUNS = Unit(name="a.service", load="loaded", active="active", sub="running", enabled="enabled", pid=7, result="success")
@@ -89,3 +91,23 @@ def test_a_drop_in_says_what_git_says_and_no_more() -> None:
         "UMask=0027",
     ]
     assert render(Service.model_validate({"enabled": False})) == b""
+
+
+KNOWN = {
+    "we started it, and all is as it was": (Record(value={"has": "A"}, at=100.0), "A", 99.0, 90.0, "A"),
+    "we started it, and the file was changed since": (Record(value={"has": "A"}, at=100.0), "B", 99.0, 500.0, "A"),
+    "it died since, and all is as it was": (Record(value={"has": "A"}, at=100.0), "A", 300.0, 90.0, "A"),
+    "it died since, and the file was changed too": (Record(value={"has": "A"}, at=100.0), "B", 300.0, 200.0, "unknown"),
+    "it died between write and restart": (Record(value={"has": "A"}, at=100.0), "B", 300.0, 301.0, "unknown"),
+    "nobody remembers, the file is older": (None, "A", 300.0, 90.0, "A"),
+    "nobody remembers, the file is newer": (None, "A", 300.0, 299.0, ""),
+    "there never was a file": (None, "", 300.0, 0.0, ""),
+}
+
+
+@pytest.mark.parametrize(("record", "lies_there", "since", "changed", "known"), KNOWN.values(), ids=KNOWN)
+def test_what_a_service_runs_with(
+    record: Record | None, lies_there: str, since: float, changed: float, known: str
+) -> None:
+    """What we started it with, for as long as that is sure; else nothing that any file is."""
+    assert known_to_run_with(record, RUNS, lies_there, since=since, changed=changed) == known
