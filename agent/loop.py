@@ -35,7 +35,7 @@ from agent.source import Source
 from agent.state import Anchor, State
 from agent.watch import Reason, SignalReceived, Timer, Watch
 from reconcilers import installation, plugins
-from schemas.errors import SettingsError
+from schemas.errors import AgentError, SettingsError
 
 JITTER = 0.1
 """A share of the interval, so that a fleet does not ask its forge in step."""
@@ -140,8 +140,12 @@ class _Loop:
         """For `systemctl status`: commit, sync, health."""
         notify.WATCHDOG.beat()
         if notify.is_supervised():
-            known = self._engine.answer("status", {}, lambda _: None)
-            notify.notify(f"STATUS={(known['applied'] or 'no commit')[:12]}: {known['sync']}, {known['health']}")
+            try:
+                known = self._engine.answer("status", {}, lambda _: None)
+                words = f"{(known['applied'] or 'no commit')[:12]}: {known['sync']}, {known['health']}"
+            except AgentError as error:  # what is remembered cannot be read: the pass has told of it
+                words = " ".join(str(error).split())
+            notify.notify(f"STATUS={words}")
 
     def _next_poll(self) -> float:
         spread = 1 + random.uniform(-JITTER, JITTER)  # noqa: S311 (no secret)
