@@ -35,7 +35,7 @@ def checkout(home: Path) -> Path:
     (place / "hosts/a.example.yaml").write_text(
         "profile: local\nextends: shared/common.yaml\nprosody: {virtual_hosts: [a.example]}\nfilez: {}\n"
     )
-    (place / "hosts/b.example.yaml").write_text("profile: debian\nservices: {nginx: {}}\n")
+    (place / "hosts/b.example.yaml").write_text("profile: debian\njobs: {a: {schedule: daily, run: [/bin/true]}}\n")
     return place
 
 
@@ -58,7 +58,7 @@ def test_mistakes_stand_on_stdout_and_notes_beside_them(checkout: Path) -> None:
     assert [line.split(": ")[0] for line in done.stdout.splitlines()] == [
         "hosts/a.example.yaml:4:1", "shared/common.yaml:3:50",
     ]  # fmt: skip
-    assert "note: hosts/b.example.yaml:2:1: services: not yet" in done.stderr
+    assert "note: hosts/b.example.yaml:2:1: jobs: not yet" in done.stderr
     alone = prosodist("validate", "--host", "b.example", cwd=checkout)
     assert (alone.stdout, "not yet" in alone.stderr) == ("", True)
 
@@ -66,7 +66,8 @@ def test_mistakes_stand_on_stdout_and_notes_beside_them(checkout: Path) -> None:
 def test_a_host_with_mistakes_tells_its_notes_too(checkout: Path) -> None:
     """All of it in one go; of a word that is doubtful by itself nothing is noted."""
     text = (
-        "profile: debian\nfilez: {}\nservices: {nginx: {running: yes}}\nprosody: {use_libevent: true, use_ipv6: no}\n"
+        "profile: debian\nfilez: {}\njobs: {a: {schedule: daily, run: [/bin/true]}}\n"
+        "prosody: {use_libevent: true, use_ipv6: no}\nservices: {nginx: {running: yes}}\n"
     )
     (checkout / "hosts/c.example.yaml").write_text(text)
     done = prosodist("validate", "--host", "c.example", cwd=checkout, code=1)
@@ -81,7 +82,7 @@ def test_programs_get_each_finding_in_parts(checkout: Path) -> None:
     placed = [(one["file"], one["line"], one["column"], one["subject"], one["level"]) for one in found if one["file"]]
     assert placed == [
         ("hosts/a.example.yaml", 4, 1, "filez", "error"),
-        ("hosts/b.example.yaml", 2, 1, "services", "note"),
+        ("hosts/b.example.yaml", 2, 1, "jobs", "note"),
         ("shared/common.yaml", 3, 50, "prosody.virtual_hosts..default.allow_registration", "error"),
     ]
     assert all(one["text"] and one["message"] for one in found)
@@ -93,7 +94,7 @@ def test_github_gets_annotations_where_it_checked_out(checkout: Path) -> None:
     lines = done.stdout.splitlines()
     subject = "prosody.virtual_hosts..default.allow_registration"
     assert lines[-1].startswith(f"::error title={subject},file=checkout/shared/common.yaml,line=3,col=50::")
-    assert "::notice title=services,file=checkout/hosts/b.example.yaml,line=2,col=1::not yet" in done.stdout
+    assert "::notice title=jobs,file=checkout/hosts/b.example.yaml,line=2,col=1::not yet" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,7 @@ def test_many_hosts_are_each_told_once_and_in_order(checkout: Path) -> None:
 def test_with_its_settings_a_host_is_judged_as_itself(checkout: Path, home: Path) -> None:
     """What is not built yet, another profile, and a path that a push may not write are mistakes there."""
     (checkout / "hosts/b.example.yaml").write_text(
-        "profile: local\nservices: {nginx: {}}\nfiles: {/etc/motd: {content: x}}\n"
+        "profile: local\njobs: {a: {schedule: daily, run: [/bin/true]}}\nfiles: {/etc/motd: {content: x}}\n"
     )
     (home / "home").mkdir()
     (home / "agent.yaml").write_text(
@@ -161,7 +162,7 @@ def test_with_its_settings_a_host_is_judged_as_itself(checkout: Path, home: Path
     assert (before.stdout, before.stderr.count("only what lies below <home>")) == ("", 1)
     words = ("validate", "--host", "b.example", "--config", home / "agent.yaml")
     (line,) = prosodist(*words, cwd=checkout, code=1).stdout.splitlines()
-    assert "services: not yet" in line
+    assert "jobs: not yet" in line
     (checkout / "secrets").mkdir()
     somebody = pyrage.x25519.Identity.generate().to_public()
     (checkout / "secrets/a.age").write_bytes(pyrage.encrypt(b"x", [somebody]))
