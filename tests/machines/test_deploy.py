@@ -39,7 +39,7 @@ def test_the_package_runs_the_agent(bare: tuple[Machine, Path]) -> None:
     _the_unit_is_closed_as_far_as_it_says(machine)
     _stuck_it_is_ended_and_started_anew(machine)
     _upgraded_in_a_pass_it_ends_after_it(machine, packaging.make_newer(package, "0.1.0+one"))
-    _upgraded_where_services_may_not_be_touched(machine, packaging.make_newer(package, "0.1.0+two"))
+    _upgraded_by_its_own_apt_it_ends_after_that_pass(machine, packaging.make_newer(package, "0.1.0+two"))
     _removed_and_purged_it_leaves_prosody(machine)
 
 
@@ -127,16 +127,15 @@ def _upgraded_in_a_pass_it_ends_after_it(machine: Machine, newer: Path) -> None:
     _drop_in(machine, "prosody", "")
 
 
-def _upgraded_where_services_may_not_be_touched(machine: Machine, newer: Path) -> None:
-    """As the agent's own apt does it."""
+def _upgraded_by_its_own_apt_it_ends_after_that_pass(machine: Machine, newer: Path) -> None:
     agent = machine.unit("prosodist")["MainPID"]
-    policy = machine.root / "usr/sbin/policy-rc.d"
-    policy.write_text("#!/bin/sh\nexit 101\n")
-    policy.chmod(0o755)
-    said = machine.run("apt-get", "install", "-y", f"/root/{newer.name}")
-    assert said.status == 0, said
-    policy.unlink()
+    packaging.offer(machine, newer)
+    text = (EXAMPLE / NAME).read_text()
+    machine.push({NAME: f"{text}packages: {{apt: {{prosodist: latest}}}}\n"})
     _wait_for_another(machine, agent, "0.1.0+two")
+    told = _journal(machine)
+    assert told.rindex("result=changed") < told.rindex("another version was installed"), "the pass was whole"
+    assert machine.run("prosodist", "plan", "--detailed-exitcode").status == 0
 
 
 def _removed_and_purged_it_leaves_prosody(machine: Machine) -> None:
