@@ -1,6 +1,6 @@
 """A repository that would be root ends in a mistake: each case of the table, as a Debian host judges it.
 
-Here nothing is done, so nothing can be harmed. tests/machines/test_hostile.py pushes the same cases to a real host
+Here nothing is done, so nothing can be harmed. tests/machines/test_attacks.py pushes the same cases to a real host
 and looks at what is there afterwards.
 """
 
