@@ -27,6 +27,8 @@ UNIT = "prosodist-apt.service"
 _DPKG, _APT_GET, _APT_CACHE = "/usr/bin/dpkg", "/usr/bin/apt-get", "/usr/bin/apt-cache"
 _LOCK, _LISTS_LOCK = "/var/lib/dpkg/lock-frontend", f"{offers.LISTS}/lock"
 _HOUR = 3600.0
+_TRIES = 5
+"""To have the unit started, where systemd still knows one of its name."""
 _OPTIONS = ("-y", "-o", "Dpkg::Options::=--force-confold", "--no-install-recommends", "--allow-downgrades")
 
 
@@ -170,8 +172,12 @@ def _as_unit(*argv: str, quiet: bool = False) -> Completed:
             f"--setenv=PYTHONPATH={Path(__file__).resolve().parent.parent}",
             *(sys.executable, "-P", "-m", "agent.quietly"),
         )
-    _await_collection()
-    done = processes.run((*unit, *argv), timeout=_HOUR)
+    for _ in range(_TRIES):
+        _await_collection()
+        done = processes.run((*unit, *argv), timeout=_HOUR)
+        if done.code == 0 or b"was already loaded" not in done.stderr:
+            break
+        time.sleep(0.5)  # on a busy machine systemd has not forgotten the one before, and ran nothing
     _await_collection()
     if quiet:
         _sweep()

@@ -126,9 +126,11 @@ def _a_good_version_is_served_after_one_restart(life: Life) -> None:
 
 def _a_version_that_refuses_the_configuration_changes_nothing(life: Life) -> None:
     pid, config = life.machine.unit()["MainPID"], (life.machine.root / "etc/prosody/prosody.cfg.lua").read_bytes()
+    done = life.machine.run("grep", "-c", " prosody:", "/var/log/dpkg.log").output
     told = _document(life.picky).replace("  virtual_hosts", "  motd_text: Welcome\n  virtual_hosts")
     outcome = life.push(told)
     assert outcome["result"] == "invalid" and "motd_text is no more" in str(outcome["mistakes"]), outcome
+    assert life.machine.run("grep", "-c", " prosody:", "/var/log/dpkg.log").output == done, "nothing was installed"
     assert life.version() == life.good and life.machine.unit()["MainPID"] == pid
     assert (life.machine.root / "etc/prosody/prosody.cfg.lua").read_bytes() == config
     assert not list((life.machine.root / "var/cache/prosodist").glob("beside-*"))
