@@ -32,10 +32,15 @@ SETTINGS = f"repository: /srv/git\nhost: {HOST}\ninterval: 1h\n"
 _BOOT = """\
 umount -l /sys/fs/cgroup
 mount -t cgroup2 none /sys/fs/cgroup
+mkdir -p "/sys/fs/cgroup/$2"
+echo $$ >"/sys/fs/cgroup/$2/cgroup.procs"
 exec systemd-nspawn --quiet -D "$1" --boot --register=no --keep-unit --console=pipe --kill-signal=SIGRTMIN+3 \\
     --capability=CAP_NET_ADMIN
 """
-"""Debian 13's systemd wants cgroup v2, whatever the machine under it has. Its network is its own to rule."""
+"""Debian 13's systemd wants cgroup v2, whatever the machine under it has. Its network is its own to rule.
+
+And a control group of its own: two that share one end each other's units.
+"""
 _PATIENCE = 60.0
 
 
@@ -62,7 +67,7 @@ class Machine:
         log = Path(f"{self.root}.log")
         with log.open("ab") as file:
             self._nspawn = subprocess.Popen(
-                ["nsenter", f"--net={self._network}", "unshare", "--mount", "sh", "-c", _BOOT, "boot", str(self.root)],
+                ["nsenter", f"--net={self._network}", "unshare", "--mount", "sh", "-c", _BOOT, "boot", str(self.root), self._network.name],
                 stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
             )  # fmt: skip
         deadline = time.monotonic() + _PATIENCE

@@ -74,7 +74,7 @@ def test_a_child_of_another_boot_is_not_the_recorded_one(world: World) -> None:
     try:
         world.records[child.PROCESS] = replace(record, value={**record.value, "boot": "another"})
         assert child.process(world.host) is None
-        (remember,) = child.look(world.host, site).actions
+        (remember,) = child.look(world.host, site, enabled=True, running=True).actions
         assert isinstance(remember, Remember) and remember.record["boot"] == process.boot
     finally:
         world.records[child.PROCESS] = record
