@@ -67,7 +67,10 @@ class Machine:
         log = Path(f"{self.root}.log")
         with log.open("ab") as file:
             self._nspawn = subprocess.Popen(
-                ["nsenter", f"--net={self._network}", "unshare", "--mount", "sh", "-c", _BOOT, "boot", str(self.root), self._network.name],
+                [
+                    *("nsenter", f"--net={self._network}", "unshare", "--mount"),
+                    *("sh", "-c", _BOOT, "boot", str(self.root), self._network.name),
+                ],
                 stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
             )  # fmt: skip
         deadline = time.monotonic() + _PATIENCE
