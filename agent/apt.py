@@ -1,6 +1,6 @@
-"""Packages by apt: asked for, and installed where none of them can start, stop or restart a service.
+"""Packages by apt: asked for, and installed where none of them can start, stop or restart Prosody.
 
-Debian's packages do all three from their scripts, and ask /usr/sbin/policy-rc.d first. The answer no is shown to them
+Its package does all three from its scripts, and asks /usr/sbin/policy-rc.d first. The answer no is shown to packages
 alone (`agent.quietly`), so none is left behind, whoever dies in the middle. And apt runs as a unit of systemd's own, so
 that dpkg does not end with the agent: the next one finds the unit, and waits for it.
 """
@@ -160,7 +160,7 @@ def _finish() -> None:
 
 
 def _as_unit(*argv: str, quiet: bool = False) -> Completed:
-    """Run it as a unit of its own; `quiet`: where no package may start, stop or restart a service."""
+    """Run it as a unit of its own; `quiet`: where no package may start, stop or restart Prosody."""
     unit: tuple[str, ...] = (
         "/usr/bin/systemd-run", f"--unit={UNIT}", "--quiet", "--wait", "--pipe", "--collect",
         "--setenv=DEBIAN_FRONTEND=noninteractive", "--setenv=LC_ALL=C.UTF-8",

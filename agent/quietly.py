@@ -1,8 +1,9 @@
-"""`python -m agent.quietly PROGRAM ARGUMENT…`: run a program for which no package may start, stop or restart a service.
+"""`python -m agent.quietly PROGRAM ARGUMENT…`: run a program for which no package may start, stop or restart Prosody.
 
 To be called in a mount namespace of its own (systemd's PrivateMounts), which the policy that says no does not leave.
 It is a layer under /usr/sbin: what the program writes there goes to the real directory, and the policy does not. One
-that the host's admin has put there would lie over that layer, so ours is laid over it.
+that the host's admin has put there would lie over that layer, so ours is laid over it. Of any other service the admin's
+own is asked, and where there is none, packages do as they do without us.
 """
 
 from __future__ import annotations
@@ -15,9 +16,18 @@ PLACE = "/usr/.prosodist"
 """What a layer needs beside the directory it lies under. Empty of meaning when nothing runs."""
 _SBIN = "/usr/sbin"
 _POLICY = "policy-rc.d"
-_NO = b"#!/bin/sh\nexit 101\n"
-"""The answer that invoke-rc.d(8) and deb-systemd-invoke(1p) take as: not allowed."""
-_MS_BIND = 4096
+_THEIRS = os.path.join(PLACE, "theirs")
+"""Where the admin's own is seen meanwhile."""
+_NO = f"""\
+#!/bin/sh
+for word in "$@"; do
+    case $word in prosody | prosody.service | prosodist | prosodist.service) exit 101 ;; esac
+done
+test -x {_THEIRS} || exit 0
+exec {_THEIRS} "$@"
+"""
+"""101 is what invoke-rc.d(8) and deb-systemd-invoke(1p) take as: not allowed. The agent ends by itself, later."""
+_MS_BIND, _MS_PRIVATE = 4096, 1 << 18
 
 
 def main(argv: list[str]) -> None:
@@ -29,8 +39,12 @@ def main(argv: list[str]) -> None:
         os.makedirs(directory, mode=0o755, exist_ok=True)
     policy, shown = os.path.join(layer, _POLICY), os.path.join(_SBIN, _POLICY)
     with open(os.open(policy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o755), "wb") as file:
-        file.write(_NO)
-    if os.path.lexists(shown):
+        file.write(_NO.encode())
+    if os.path.exists(shown):
+        with open(_THEIRS, "wb"):
+            pass  # something to lay it over
+        _mount(shown, _THEIRS, "", _MS_BIND, "")
+        _mount("", _THEIRS, "", _MS_PRIVATE, "")  # or what comes over the one would come over the other too
         _mount(policy, shown, "", _MS_BIND, "")
     else:
         _mount("overlay", _SBIN, "overlay", 0, f"lowerdir={layer},upperdir={_SBIN},workdir={work}")

@@ -180,7 +180,7 @@ class AskApt(Struct, frozen=True, kw_only=True):
 class Install(Struct, frozen=True, kw_only=True):
     """Have apt see to it that these packages are there; where they are, nothing is done.
 
-    No package starts, restarts or stops a service meanwhile. `along` is what else the round installs: one run of apt
+    No package starts, restarts or stops Prosody meanwhile. `along` is what else the round installs: one run of apt
     brings all of it, or, where that fails, these alone. Nothing is removed for it but what is named in `without`.
     """
 

@@ -13,7 +13,17 @@ from repository import Repository, repository
 pytestmark = [pytest.mark.hosts, pytest.mark.timeout(600)]
 
 NAME = f"hosts/{HOST}.yaml"
-POLICY = "#!/bin/sh\n# the admin's own\nexit 0\n"
+POLICY = """\
+#!/bin/sh
+# the admin's own
+echo "$1" >>/run/asked
+exit 0
+"""
+ASKING = "".join(
+    f"policy=0; /usr/sbin/policy-rc.d {unit} start || policy=$?; echo {unit} $policy >>/run/answered\n"
+    for unit in ("prosody", "prosody.service", "prosodist.service", "cron")
+)
+"""What invoke-rc.d(8) and deb-systemd-invoke(1p) ask."""
 
 
 @pytest.fixture(scope="module", params=["bookworm", "trixie"])
@@ -76,7 +86,7 @@ def _all_kinds_of_wishes_in_one_run(machine: Machine, repo: Repository) -> None:
     for version in ("1.0-1", "1.1-1", "2.0-1"):
         for name in ("first", "second", "third", "fourth"):
             conffile = {f"/etc/{name}.conf": f"{version}\n"}
-            repo.build(name, version, conffiles=conffile, scripts={"postinst": "invoke-rc.d --quiet x start || true"})
+            repo.build(name, version, conffiles=conffile, scripts={"postinst": ASKING})
         repo.build("elder", version)
     repo.build("lib", "1:1.0-1")
     repo.build("app", "1.0-1", depends="lib (>= 1:1.0)")
@@ -99,6 +109,9 @@ def _all_kinds_of_wishes_in_one_run(machine: Machine, repo: Repository) -> None:
     assert _runs_of_apt(machine) == before + 1
     assert (machine.root / "usr/sbin/policy-rc.d").read_text() == POLICY, "the admin's own is what it was"
     assert not (machine.root / "usr/.prosodist").exists()
+    answers = set(machine.run("cat", "/run/answered").output.splitlines())
+    assert answers == {"prosody 101", "prosody.service 101", "prosodist.service 101", "cron 0"}
+    assert set(machine.run("cat", "/run/asked").output.split()) == {"cron"}, "of all others the admin's own is asked"
 
 
 def _an_idle_pass_starts_nothing(machine: Machine) -> None:
