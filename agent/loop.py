@@ -95,7 +95,7 @@ class _Loop:
                 continue  # no more than a sign of life was due
             if self._serve(reasons) and not self._watch.stopping() and not program.is_replaced():
                 self._pass()
-            poll_at = self._next_poll()
+                poll_at = self._next_poll()  # not after a mere answer: who asks often would put it off for ever
         return 0 if self._watch.stopping() else program.REPLACED
 
     def _serve(self, reasons: tuple[Reason, ...]) -> bool:
