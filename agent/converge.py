@@ -22,7 +22,7 @@ from agent.state import State
 from agent.trace import Proof, Tracer
 from reconcilers import RECONCILERS, sources
 from reconcilers.contract import Site
-from schemas.actions import Action, AskApt, Install, Keep, Link, RemoveFile, Signature, WriteBlock, WriteFile
+from schemas.actions import Action, AskApt, Install, Keep, Link, Remove, RemoveFile, Signature, WriteBlock, WriteFile
 from schemas.desired import HostSpec
 from schemas.errors import (
     ActionFailed,
@@ -235,13 +235,15 @@ def _give_up(house: House, change: Change, error: AgentError, memory: _Pass, rev
 
 
 def _deed(change: Change) -> tuple[Action, ...]:
-    """A change without what the plan happened to see: what would be done again."""
+    """A change without what the plan happened to see, and what came along: what would be done again."""
     nowhere = Signature(0, 0, 0, 0, 0)
     actions = []
     for action in change.actions:
         if isinstance(action, Keep):
             continue
         has_was = isinstance(action, WriteFile | WriteBlock | Link | RemoveFile)
+        if isinstance(action, Install | Remove):
+            action = replace(action, along=())
         actions.append(replace(action, was=nowhere) if has_was else action)
     return tuple(actions)
 

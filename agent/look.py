@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from agent.trace import Tracer
 from reconcilers import RECONCILERS, activation, drift, loading, notices, services
+from reconcilers.apt.together import together
 from reconcilers.candidate import included, object_id
 from reconcilers.contract import Reader, Site
 from reconcilers.included import is_read
@@ -77,7 +78,7 @@ def look(reader: Tracer, spec: HostSpec, site: Site, memory: Memory, *, revision
     verdicts = notices.leave_refused(notices.with_readers(verdicts, remembered), remembered, spec, site)
     verdicts, contested = _leave_contested(reader, verdicts, memory)
     reported += contested
-    allowed, held = _hold(verdicts, spec, memory, revision)
+    allowed, held = hold(verdicts, spec, memory, revision)
     strangers = tuple(find_unmanaged(reader, spec, memory.owned, site))
     plan = Plan(verdicts=tuple(allowed), held=tuple(held), reported=tuple(reported), unmanaged=strangers)
     try:
@@ -97,7 +98,7 @@ def look(reader: Tracer, spec: HostSpec, site: Site, memory: Memory, *, revision
         by=by | {wait.id: _NOTICES for wait in plan.waits if wait.id not in by},
         released=tuple(released),
         contested=frozenset(change.id for change in contested),
-        digest=_digest(held, revision) if held else "",
+        digest=name_held(held, revision) if held else "",
         refused=notices.still_refused(remembered, plan.waits),
     )
 
@@ -136,8 +137,8 @@ def _leave_contested(reader: Reader, verdicts: list[Verdict], memory: Memory) ->
     return kept, contested
 
 
-def _hold(verdicts: list[Verdict], spec: HostSpec, memory: Memory, revision: str) -> tuple[list[Verdict], list[Change]]:
-    """What waits for a person's word: a takeover, and more removals than allowed."""
+def hold(verdicts: list[Verdict], spec: HostSpec, memory: Memory, revision: str) -> tuple[list[Verdict], list[Change]]:
+    """What may be done, and what waits for a person's word: a takeover, and more removals than allowed."""
     undone = {ours.id for owned in memory.owned.values() for ours in owned.values() if ours.revision == memory.undoing}
     asked = [v for v in verdicts if isinstance(v, Change) and v.id not in undone]
     removals = [v for v in asked if v.is_removal or v.removes]
@@ -149,13 +150,14 @@ def _hold(verdicts: list[Verdict], spec: HostSpec, memory: Memory, revision: str
         for v in asked
         if v.needs_word or v.id in too_many
     ]
-    if held and memory.confirmed == _digest(held, revision):
-        return verdicts, []
+    if held and memory.confirmed == name_held(held, revision):
+        return list(together(verdicts)), []
     ids = {change.id for change in held}
-    return [v for v in verdicts if v.id not in ids], held
+    return list(together(v for v in verdicts if v.id not in ids)), held
 
 
-def _digest(held: list[Change], revision: str) -> str:
+def name_held(held: list[Change], revision: str) -> str:
+    """What a person agrees to with `prosodist confirm`."""
     what = repr((revision, sorted((c.id, c.kind.value, c.wanted, c.live) for c in held)))
     return hashlib.sha256(what.encode()).hexdigest()
 

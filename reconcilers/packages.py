@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from reconcilers.apt import have as seen
 from reconcilers.apt import verdict
 from reconcilers.apt.have import Have as Have
-from reconcilers.apt.together import together
 from reconcilers.apt.wanted import PROSODY, Wanted, wanted
 from reconcilers.contract import Reader, Site
 from schemas.actions import AskApt
@@ -38,7 +37,7 @@ def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> 
     yield from _lists(have, owned.get(LISTS))
     verdicts = [verdict.judge(one, have, owned.get(one.id), site) for one in have.wanted]
     verdicts += [verdict.leave(id_, have, owned[id_], spec.host.drift) for id_ in _gone(owned, have.wanted)]
-    yield from together(verdicts, have)
+    yield from verdicts
 
 
 def _gone(owned: Mapping[str, Owned], all_: tuple[Wanted, ...]) -> list[str]:

@@ -6,20 +6,19 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
-from reconcilers.apt.have import Have
 from reconcilers.apt.wanted import OWN
 from schemas.actions import Action, Hold, Install, Pick, Remove
-from schemas.plan import Change, Policy, Verdict
+from schemas.plan import Change, Verdict
 
 
-def together(verdicts: Iterable[Verdict], have: Have) -> Iterator[Verdict]:
+def together(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
     """The first change that installs something brings what the others install along; removals know of each other.
 
-    What git only tells of (`drift: detect`) is brought along by nobody.
+    To be asked when it is settled which changes are made: what waits for a person's word goes along with nobody.
     """
     verdicts = tuple(verdicts)
-    sure = [v for v in verdicts if isinstance(v, Change) and v.policy is Policy.CORRECT]
-    joining = [change for change in sure if _joins(change, have)]
+    sure = [verdict for verdict in verdicts if isinstance(verdict, Change)]
+    joining = [change for change in sure if _joins(change)]
     along = tuple(pick for change in joining[1:] for pick in _picks(change))
     removed = tuple(a.package for change in sure for a in change.actions if isinstance(a, Remove))
     without = tuple(a.package for c in sure if c.wanted is not None for a in c.actions if isinstance(a, Remove))
@@ -31,7 +30,7 @@ def together(verdicts: Iterable[Verdict], have: Have) -> Iterator[Verdict]:
         yield verdict
 
 
-def _joins(change: Change, have: Have) -> bool:
+def _joins(change: Change) -> bool:
     """Whether it may come with others. An upgrade of Prosody is judged by itself, and a hold is lifted before."""
     if change.id == OWN and change.live is not None:
         return False

@@ -11,11 +11,14 @@ import pytest
 from msgspec.structs import replace
 from world import World, spec
 
-from reconcilers import dpkg, packages
+from agent import look
+from agent.look import Memory
+from reconcilers import dpkg, drift, packages
 from reconcilers.apt import offers
 from reconcilers.apt.choose import Candidate
 from reconcilers.apt.have import Have
 from reconcilers.apt.offers import Asking, Offers
+from reconcilers.apt.together import together
 from reconcilers.apt.wanted import wanted
 from reconcilers.contract import Site
 from schemas.actions import AskApt, Hold, Install, Pick, Remove
@@ -65,20 +68,24 @@ def _why(verdict: Verdict) -> str:
 def test_one_run_brings_what_a_round_installs(site: Site) -> None:
     """The first change takes the others along; an upgrade of Prosody, which is judged before, goes by itself."""
     said = _wish({"version": "3"}, a="1", b="latest", c="present")
-    fresh = [_change(verdict) for verdict in _plan(said, site).values()]
+    fresh = [_change(verdict) for verdict in together(_plan(said, site).values())]
     assert [change.id for change in fresh] == ["package:prosody", "package:a", "package:b", "package:c"]
     along = (Pick(name="a", version="1.0-1"), Pick(name="b", version="3.0-1"), Pick(name="c", version="3.0-1"))
     assert fresh[0].actions[-1] == Install(packages=(Pick(name="prosody", version="3.0-1"),), along=along)
     assert fresh[1].actions == (Install(packages=along[:1]),)
-    upgrade = _plan(said, site, installed={"prosody": "2.0-1"})
+    upgrade = {v.id: v for v in together(_plan(said, site, installed={"prosody": "2.0-1"}).values())}
     assert _change(upgrade["package:prosody"]).actions == (Install(packages=(Pick(name="prosody", version="3.0-1"),)),)
     assert _change(upgrade["package:a"]).actions == (Install(packages=along[:1], along=along[1:]),)
 
 
 def test_what_is_only_told_is_brought_along_by_nobody(site: Site) -> None:
-    """`drift: detect` may be reported, and then nothing may be done about it."""
+    """`drift: detect`: it was there, somebody removed it, and nothing may be done about it."""
     said = _wish(a="1", b={"version": "1", "drift": "detect"})
-    assert _change(_plan(said, site)["package:a"]).actions == (Install(packages=(Pick(name="a", version="1.0-1"),)),)
+    ours = {"package:b": replace(_owned(b="1")["package:b"], digest="1.0-1")}
+    judged = drift.judge(_plan(said, site, ours).values(), ours)
+    assert [change.id for change in judged.reported] == ["package:b"]
+    (change,) = map(_change, together(judged.verdicts))
+    assert change.actions == (Install(packages=(Pick(name="a", version="1.0-1"),)),)
 
 
 def test_apt_is_asked_before_anything_is_chosen(site: Site) -> None:
@@ -123,10 +130,26 @@ def test_only_what_git_says_is_absent_makes_room(site: Site) -> None:
     """What is gone from git is removed after all else, and by no other package's wish."""
     said = _wish(a="1", b="absent")
     verdicts = _plan(said, site, _owned(b="1", c="1"), installed={"b": "1.0-1", "c": "1.0-1"})
-    (install,) = _change(verdicts["package:a"]).actions
+    (install,) = next(v for v in map(_change, together(verdicts.values())) if v.id == "package:a").actions
     assert isinstance(install, Install) and install.without == ("b",)
-    assert _change(verdicts["package:b"]).actions == (Remove(package="b", along=("c",)),)
+    assert _change(verdicts["package:b"]).actions == (Remove(package="b"),)
     assert not _change(verdicts["package:b"]).is_removal, "git says so itself: it is not counted"
+
+
+def test_what_waits_for_a_word_goes_along_with_nobody(site: Site) -> None:
+    """One that git says is absent is removed; those gone from git are held, and are not removed with it."""
+    said = spec(None, profile="debian", packages={"apt": {"a": {"version": "absent"}}}, prune={"confirm_above": 1})
+    owned = _owned(a="1", b="1", c="1")
+    verdicts = _plan(said, site, owned, installed=dict.fromkeys("abc", "1.0-1"))
+
+    def allowed(confirmed: str | None = None) -> dict[str, tuple[Any, ...]]:
+        memory = Memory(owned={packages.NAME: owned}, fights={}, confirmed=confirmed)
+        agreed, _ = look.hold(list(verdicts.values()), said, memory, "revision")
+        return {change.id: change.actions for change in map(_change, agreed)}
+
+    assert allowed() == {"package:a": (Remove(package="a"),)}
+    _, held = look.hold(list(verdicts.values()), said, Memory(owned={}, fights={}), "revision")
+    assert allowed(look.name_held(held, "revision"))["package:a"] == (Remove(package="a", along=("b", "c")),)
 
 
 def test_a_hold_is_gits_or_somebody_elses(site: Site) -> None:
