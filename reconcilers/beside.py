@@ -93,8 +93,20 @@ def will_run_with(service: Service | None, seen: Seen, spec: HostSpec, site: Sit
     if service is None:
         return ""
     policy = service.drift or spec.host.drift
-    is_written = policy is Policy.CORRECT or not seen.lies_there
+    was_written = seen.lies_there or seen.is_remembered  # and is put back by nobody, where it was taken away
+    is_written = policy is Policy.CORRECT or not was_written
     return dropins.digest_of(service, site) if is_written else seen.lies_there
+
+
+def read_before(actions: tuple[Action, ...], seen: Seen, runs_with: str) -> tuple[Action, ...]:
+    """The same, but that systemd has read the drop-in of what is started: it may be written after this look.
+
+    Nothing is done where systemd has read it by then.
+    """
+    verbs = {action.verb for action in actions if isinstance(action, Control)}
+    if not (runs_with or seen.lies_there) or "daemon-reload" in verbs or verbs.isdisjoint(("start", "restart")):
+        return actions
+    return (Control(unit=seen.unit.name, verb="daemon-reload"), *actions)
 
 
 def remember(name: str, seen: Seen, runs_with: str) -> tuple[Action, ...]:
@@ -165,7 +177,10 @@ class _Verdict(Struct, frozen=True, kw_only=True):
             id=self._id,
             kind=Kind.CREATED if "start" in verbs else Kind.CHANGED,
             why=why,
-            actions=(*actions, *(remember(self.name, seen, runs_with) if starts else ())),
+            actions=(
+                *read_before(actions, seen, runs_with),
+                *(remember(self.name, seen, runs_with) if starts else ()),
+            ),
             wanted=self._digest(enabled=service.enabled, running=service.running, runs_with=runs_with),
             live=None
             if "start" in verbs

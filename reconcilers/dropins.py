@@ -19,7 +19,7 @@ from reconcilers.managers import systemd
 from reconcilers.profiles import manager
 from schemas.actions import Action, Control, Forget, MakeDir, RemoveFile, WriteFile
 from schemas.desired import HostSpec
-from schemas.plan import Change, Holds, Kind, Verdict
+from schemas.plan import Change, Holds, Kind, Policy, Verdict
 from schemas.record import Owned
 from schemas.units import unit_name
 
@@ -111,10 +111,14 @@ def _unit(dropin: PurePosixPath) -> str:
 
 
 def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> Iterator[Verdict]:
-    """Write what git says; take away what it no longer says. systemd reads its files once, after the last of them."""
+    """Write what git says; take away what it no longer says.
+
+    systemd reads its files once, after the last of them. Who starts a service has them read again, where that one came
+    to nothing after all (`beside.read_before`).
+    """
     verdicts = list(_verdicts(spec, have, site))
     for last in reversed(verdicts):
-        if isinstance(last, Change) and last.actions:
+        if isinstance(last, Change) and last.actions and last.policy is Policy.CORRECT:
             verdicts[verdicts.index(last)] = _read_again(last)
             break
     yield from verdicts

@@ -125,11 +125,15 @@ def _with_drop_in(running: Running, have: Have, spec: HostSpec, site: Site) -> t
     will = beside.will_run_with(said_of_prosody(spec), seen, spec, site)
     verbs = {action.verb for action in running.actions if isinstance(action, Control)}
     if "start" in verbs:
-        running = replace(running, actions=(*running.actions, *beside.remember(_PROSODY, seen, will)))
+        running = replace(
+            running, actions=(*beside.read_before(running.actions, seen, will), *beside.remember(_PROSODY, seen, will))
+        )
     elif "stop" not in verbs and running.live is not None and will != seen.runs_with and _is_ours(have):
-        restart = (*in_order(seen.unit, "restart"), *beside.remember(_PROSODY, seen, will))
+        restart = beside.read_before(in_order(seen.unit, "restart"), seen, will or seen.runs_with)
         why = " and ".join(filter(None, (running.why, "runs with former limits, environment or umask")))
-        running = replace(running, why=why, actions=(*running.actions, *restart))
+        running = replace(
+            running, why=why, actions=(*running.actions, *restart, *beside.remember(_PROSODY, seen, will))
+        )
     else:
         will = seen.runs_with
     return running, _text(seen.runs_with), _text(will)
