@@ -112,8 +112,8 @@ def _install(picks: tuple[Pick, ...], without: tuple[str, ...]) -> None:
 
 
 def _word(pick: Pick) -> str:
-    """As apt is asked for it; a file that is kept needs no mirror."""
-    if file := debs.kept(pick.name, pick.version):
+    """As apt is asked for it; a file that is kept needs no mirror, and knows of no suite to find what it needs in."""
+    if pick.suite is None and (file := debs.kept(pick.name, pick.version)):
         return str(file)
     return f"{pick.name}/{pick.suite}" if pick.suite else f"{pick.name}={pick.version}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from agent import processes
@@ -26,14 +26,27 @@ def kept(name: str, version: str) -> Path | None:
     return _find(_PACKAGES, name, version)
 
 
+@contextmanager
+def _writing() -> Iterator[None]:
+    """A disk that is full or may not be written is nobody's mistake. Raises Temporary."""
+    try:
+        yield
+    except OSError as error:
+        raise Temporary(f"{PLACE}: {error.strerror or error}; make room there, or let root write it") from error
+
+
+@_writing()
 def fetch(name: str, version: str) -> Path:
     """The file of this package in this version, from apt's own cache or its sources. Raises Temporary."""
     if found := kept(name, version):
+        with suppress(OSError):
+            found.touch()  # what was asked for last is kept longest
         return found
     import shutil  # few passes upgrade Prosody
 
     place = _PACKAGES
     _make(place)
+    _sweep(place)
     if cached := _find(_APT_ARCHIVES, name, version):
         copied = shutil.copyfile(cached, place / f"{cached.name}.partial")
         copied.rename(place / cached.name)
@@ -52,22 +65,36 @@ def unpacked(package: Path) -> Iterator[PurePosixPath]:
     Prosody's programs there name their own sources, and the host's configuration and data.
     """
     import shutil
+
+    scratch = _scratch()
+    try:
+        yield PurePosixPath(_unpack(package, scratch))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@_writing()
+def _scratch() -> Path:
+    import shutil
     import tempfile
 
     _make(PLACE)
     for left in PLACE.glob(f"{_BESIDE}*"):  # by an agent that was killed
         shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=_BESIDE, dir=PLACE) as name:
-        root = Path(name, "root")
-        root.parent.chmod(0o755)
-        _run("/usr/bin/dpkg-deb", "--extract", str(package), str(root))
-        for program in (root / "usr/bin/prosody", root / "usr/bin/prosodyctl"):
-            if program.is_file() and not program.is_symlink():
-                text = program.read_bytes()
-                program.write_bytes(
-                    re.sub(rb"(?m)^(CFG_(?:SOURCE|PLUGIN)DIR *= *['\"])/", rb"\1%b/" % bytes(root), text)
-                )
-        yield PurePosixPath(root)
+    scratch = Path(tempfile.mkdtemp(prefix=_BESIDE, dir=PLACE))
+    scratch.chmod(0o755)
+    return scratch
+
+
+@_writing()
+def _unpack(package: Path, scratch: Path) -> Path:
+    root = scratch / "root"
+    _run("/usr/bin/dpkg-deb", "--extract", str(package), str(root))
+    for program in (root / "usr/bin/prosody", root / "usr/bin/prosodyctl"):
+        if program.is_file() and not program.is_symlink():
+            text = program.read_bytes()
+            program.write_bytes(re.sub(rb"(?m)^(CFG_(?:SOURCE|PLUGIN)DIR *= *['\"])/", rb"\1%b/" % bytes(root), text))
+    return root
 
 
 def _download(place: Path, package: str) -> None:
@@ -84,6 +111,16 @@ def _find(place: Path, name: str, version: str) -> Path | None:
     """apt names them so (apt-pkg/acquire-item.cc, QuoteString of `_:`)."""
     quoted = version.replace(":", "%3a")
     return next((file for file in place.glob(f"{name}_*.deb") if file.name.split("_")[1] == quoted), None)
+
+
+def _sweep(place: Path) -> None:
+    """What an agent left that was killed, or found no room."""
+    import shutil
+
+    for left in place.glob("*.partial"):
+        left.unlink()
+    for left in place.glob("partial-*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _trim(place: Path, name: str) -> None:
