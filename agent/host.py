@@ -16,9 +16,8 @@ from agent.checks import Inspector
 from agent.eyes import Eyes
 from agent.fence import Fence, Place, failure, reach
 from agent.spawned import Spawned
-from agent.splice import splice
+from agent.splice import splice, with_block
 from agent.users import group_number, user_number
-from reconcilers import blocktext
 from reconcilers.apt import offers
 from reconcilers.apt.offers import Offers
 from schemas.actions import (
@@ -208,7 +207,7 @@ class LocalHost(Eyes):
         is_secret = isinstance(action.content, Secret)
         inspect = self._inspector.inspector(action.path, action.check, is_secret=is_secret)
         with self._act(action.path) as place:
-            splice(place, partial(_with_block, action), dress, action.was, self._keep, inspect)
+            splice(place, partial(with_block, action), dress, action.was, self._keep, inspect)
 
     def _dress_tree(self, action: DressTree) -> None:
         self._fence.check(action.path)
@@ -285,17 +284,6 @@ def _run(action: Run) -> None:
         said = (ended.stderr or ended.stdout).decode(errors="replace").strip().splitlines()[-5:]
         words = "it was told a secret, so what it said is not shown" if stdin else " / ".join(said) or "it said nothing"
         raise ActionFailed(f"{action.argv[0]}: exit status {ended.code}: {words}; run it by hand to see more")
-
-
-def _with_block(action: WriteBlock, text: bytes | None) -> bytes | None:
-    """The text of the file with its block as the action wants it."""
-    try:
-        if action.content is None:
-            return None if text is None else blocktext.cut(text)
-        body = action.content.reveal() if isinstance(action.content, Secret) else action.content
-        return blocktext.put(text, blocktext.Block(comment=action.comment, name=action.name, body=body))
-    except blocktext.Tangled as error:
-        raise ActionFailed(f"{action.path}: {error}") from error
 
 
 def _dress(action: WriteFile | MakeDir | Make) -> Dress:

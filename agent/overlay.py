@@ -9,11 +9,13 @@ from pathlib import PurePosixPath
 from msgspec import Struct, field
 
 from agent.host import LocalHost
-from reconcilers.contract import Site
+from agent.splice import with_block
+from reconcilers.contract import Reader, Site
 from reconcilers.included import is_included, is_pattern
 from reconcilers.luatext import quote
-from schemas.actions import Link, MakeDir, RemoveFile, WriteFile
+from schemas.actions import Link, MakeDir, RemoveFile, WriteBlock, WriteFile
 from schemas.desired import HostSpec
+from schemas.errors import ActionFailed, Temporary
 from schemas.plan import Plan
 from schemas.secret import Secret
 
@@ -32,7 +34,7 @@ class Overlay(Struct, kw_only=True):
     def lay_out(self, plan: Plan) -> PurePosixPath:
         """Write everything, the candidate last; its path."""
         self.host.perform(MakeDir(path=self.root, mode=0o750, group=_group(self.site)))
-        moved = dict(touched(plan))
+        moved = dict(touched(self.host, plan))
         for number, (path, write) in enumerate(moved.items()):
             staged = self.root / f"{number}{path.suffix}"  # two may have one name
             if path != self.site.paths.config and self._rename(str(path), staged) and write is not None:
@@ -89,19 +91,41 @@ class Overlay(Struct, kw_only=True):
         self.host.perform(WriteFile(path=staged, content=hidden, mode=mode, group=_group(self.site)))
 
 
-def touched(plan: Plan) -> Iterator[tuple[PurePosixPath, WriteFile | None]]:
-    """Each file that the plan writes, or (None) takes away."""
+def touched(reader: Reader, plan: Plan) -> Iterator[tuple[PurePosixPath, WriteFile | None]]:
+    """Each file that the plan writes, or (None) takes away. Raises Temporary."""
     for change in plan.changes:
         for action in change.actions:
             if isinstance(action, WriteFile):
                 yield action.path, action
+            elif isinstance(action, WriteBlock):
+                yield action.path, _spliced(reader, action)
             elif isinstance(action, RemoveFile):
                 yield action.path, None
 
 
-def concerns(plan: Plan, spec: HostSpec, site: Site, text: bytes) -> bool:
+def _spliced(reader: Reader, action: WriteBlock) -> WriteFile | None:
+    """The file around a block as it will be, so that what is judged is what Prosody will read."""
+    try:
+        found = reader.stat(action.path)
+        text = with_block(action, None if found is None else reader.read(action.path))
+    except ActionFailed as error:  # somebody has just edited the markers, and the next look tells
+        raise Temporary(str(error)) from error
+    if text is None:
+        return None
+    mode = action.mode if action.mode is not None else found.mode if found is not None else 0o644
+    owner, group = (found.owner, found.group) if found is not None else (None, None)
+    return WriteFile(
+        path=action.path,
+        content=Secret(text),
+        mode=mode,
+        owner=action.owner or owner,
+        group=action.group or group,
+    )
+
+
+def concerns(reader: Reader, plan: Plan, spec: HostSpec, site: Site, text: bytes) -> bool:
     """Whether the plan writes the candidate, or touches a file that it names."""
-    for path, _ in touched(plan):
+    for path, _ in touched(reader, plan):
         if path == site.paths.config or quote(str(path).encode()).encode() in text:
             return True
         if any(is_included(path, pattern) for pattern in _patterns(spec)):

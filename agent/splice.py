@@ -10,8 +10,10 @@ from agent import atomic
 from agent.atomic import Copy, Dress, Keeper
 from agent.checks import Inspect
 from agent.fence import Place
-from schemas.actions import Signature
+from reconcilers import blocktext
+from schemas.actions import Signature, WriteBlock
 from schemas.errors import ActionFailed, Stale
+from schemas.secret import Secret
 
 _TIMES = 3
 """How often an edit that came between is taken over before it is left to the next round."""
@@ -51,6 +53,17 @@ def splice(
             break
         text = edits[-1].content
     raise Stale(f"{place.path}: somebody else writes it at this moment; it is looked at again")
+
+
+def with_block(action: WriteBlock, text: bytes | None) -> bytes | None:
+    """The text of the file with its block as the action wants it; None: no file. Raises ActionFailed."""
+    try:
+        if action.content is None:
+            return None if text is None else blocktext.cut(text)
+        body = action.content.reveal() if isinstance(action.content, Secret) else action.content
+        return blocktext.put(text, blocktext.Block(comment=action.comment, name=action.name, body=body))
+    except blocktext.Tangled as error:
+        raise ActionFailed(f"{action.path}: {error}") from error
 
 
 def _text(place: Place) -> bytes | None:

@@ -35,7 +35,7 @@ def check(host: LocalHost, spec: HostSpec, site: Site, plan: Plan) -> None:
     """
     _sweep(host, site)
     main = _candidate(host, spec, site)
-    if main is not None and concerns(plan, spec, site, main.text):
+    if main is not None and concerns(host, plan, spec, site, main.text):
         _stage(host, spec, site, plan, main)
 
 

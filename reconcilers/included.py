@@ -17,7 +17,9 @@ from schemas.fragments import Fragment
 
 
 class Brought(Struct, frozen=True, kw_only=True):
-    """One such file. `text` None: it is rendered, or a secret. `lines`: its lines are lines of `origin`'s file."""
+    """One such file. `text` None: it is rendered, or a secret. `lines`: its lines are lines of `origin`'s file, but for
+    a block's, which begin wherever it stands.
+    """
 
     path: PurePosixPath
     text: str | None
@@ -25,12 +27,14 @@ class Brought(Struct, frozen=True, kw_only=True):
     lines: bool = False
     is_secret: bool = False
     """It holds one, so Lua's words about it are not told: they quote whatever stands where it stopped."""
+    is_block: bool = False
     include: Mark | None = None
     """Where it is included."""
 
     def place(self, line: int) -> Mark | None:
         """Where its line `line` stands, as nearly as can be told."""
-        return Mark(self.origin.file, line, 1) if self.lines and self.origin and line else self.origin
+        has_lines = self.lines and not self.is_block
+        return Mark(self.origin.file, line, 1) if has_lines and self.origin and line else self.origin
 
 
 def brought(spec: HostSpec) -> Iterator[Brought]:
@@ -114,7 +118,7 @@ def _managed(spec: HostSpec) -> Iterator[Brought]:
     for text, entry in spec.host.files.items():
         path = PurePosixPath(text)
         if entry.source is not None:
-            yield _copied(path, spec, entry.source)
+            yield replace(_copied(path, spec, entry.source), is_block=entry.block)
         elif entry.tree is not None:
             prefix = entry.tree.rstrip("/") + "/"
             yield from (

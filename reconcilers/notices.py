@@ -16,7 +16,7 @@ from reconcilers import known
 from reconcilers.contract import Reader, Site, Unit
 from reconcilers.managers import systemd
 from reconcilers.profiles import manager
-from schemas.actions import Control, Link, MakeDir, RemoveFile, Run, WriteFile
+from schemas.actions import Control, Link, MakeDir, RemoveFile, Run, WriteBlock, WriteFile
 from schemas.desired import HostSpec
 from schemas.notice import NOTICES, Debt, Notices, Told
 from schemas.plan import Activation, ByHand, Change, Disruption, Verdict, Wait
@@ -24,6 +24,8 @@ from schemas.plan import Activation, ByHand, Change, Disruption, Verdict, Wait
 PROSODY = "prosody"
 UP = frozenset({"active", "reloading", "refreshing", "activating"})
 """ActiveState of a unit that has read its files, or is at it."""
+_IN_FILES = ("file:", "block:")
+"""How the id of what `files` writes begins."""
 _CHECK_TIMEOUT = 30.0
 """Seconds."""
 _VERBS = {"reload": "try-reload-or-restart", "restart": "try-restart"}
@@ -199,11 +201,11 @@ def _wishes(verdicts: Iterable[Verdict], service: str) -> dict[str, str]:
     return {
         change.id: change.wanted or ""
         for change in _changes(verdicts)
-        if service in change.touches and (service != PROSODY or change.id.startswith("file:")) and paths(change)
+        if service in change.touches and (service != PROSODY or change.id.startswith(_IN_FILES)) and paths(change)
     }
 
 
 def paths(change: Change) -> tuple[str, ...]:
-    """What it writes, links, makes or removes."""
-    kinds = WriteFile | Link | RemoveFile | MakeDir
+    """What it writes (as a whole or in part), links, makes or removes."""
+    kinds = WriteFile | WriteBlock | Link | RemoveFile | MakeDir
     return tuple(dict.fromkeys(str(action.path) for action in change.actions if isinstance(action, kinds)))

@@ -48,6 +48,19 @@ def test_a_new_included_file_is_refused_before_it_is_written(living: Place, name
     refuse(living, FILES | files, where)
 
 
+def test_a_bad_block_in_an_included_file_is_refused_before_it_is_written(living: Place) -> None:
+    """The file as it will be is what is judged, and a line of it is no line of the block's source."""
+    theirs = living.home / "theirs.lua"
+    theirs.write_text("a = 1\nb = 2\n")
+    block = f"  {theirs}: {{source: files/more.lua, block: true, comment: --, notify: prosody}}\n"
+    document = DOCUMENT.replace("prosody:\n", f"prosody:\n  include: [{theirs}]\n") + block
+    living.push({NAME: document, "files/more.lua": "c = 3\n"})
+    assert living.reconcile()["result"] == "changed"
+    former = theirs.read_text()
+    refuse(living, {"files/more.lua": "c = 3\nnothing.at_all = 1\n"}, "files/more.lua:")
+    assert theirs.read_text() == former and former.startswith("a = 1\nb = 2\n")
+
+
 def test_a_virtual_host_may_move_between_the_configuration_and_what_it_includes(living: Place) -> None:
     """Judged together as they will be: each with the other's former version is refused."""
     inside = 'Component "rooms.example.test" "muc"\n'

@@ -11,7 +11,7 @@ from world import World, spec
 
 from reconcilers import known, notices
 from reconcilers.contract import FileInfo, Site, Unit
-from schemas.actions import Control, Signature, WriteFile
+from schemas.actions import Control, Signature, WriteBlock, WriteFile
 from schemas.desired import HostSpec
 from schemas.notice import Debt, Notices, Refusal, Told
 from schemas.plan import Change, Disruption, Kind, Wait
@@ -49,6 +49,9 @@ class Machine:
         sign = Signature(0, 0, 0, 0, 0)
         there = str(path) in self.programs
         return FileInfo(kind="file", mode=0o755, owner="root", group="root", signature=sign) if there else None
+
+    def process(self, pid: int) -> None:
+        """None of them is looked at."""
 
     def recall(self, id_: str) -> Record | None:
         return Record(value=self.notices.to_json(), at=0.0)
@@ -92,6 +95,21 @@ def test_a_running_service_is_checked_and_told(site: Site) -> None:
     assert owed.check is not None and owed.check.argv == ("/usr/sbin/nginx", "-t", "-q")
     assert owed.after == (Control(unit="nginx.service", verb="try-reload-or-restart"),)
     assert (owed.disruption, owed.reason) == (Disruption.RELOAD, f"{PATH} changed")
+
+
+@pytest.mark.parametrize("content", [b"Ours 1", None])
+def test_a_block_in_somebodys_file_is_told_as_a_file_is(site: Site, content: bytes | None) -> None:
+    """When it comes, and when it goes; to Prosody too, of which nobody else would know."""
+    block = WriteBlock(path=PATH, content=content)
+    change = replace(CHANGE, id=f"block:{PATH}", actions=(block,), touches=frozenset({"nginx", "prosody"}))
+    machine: Any = Machine(nginx=running(), prosody=running())
+    debts = notices.foresee(machine, wanted(), site, [change])
+    assert {service: list(debt.objects) for service, debt in debts.owed.items()} == {
+        "nginx": [change.id],
+        "prosody": [change.id],
+    }
+    (owed,) = notices.owed(machine, wanted(), site, debts).activations
+    assert owed.after == (Control(unit="nginx.service", verb="try-reload-or-restart"),)
 
 
 @pytest.mark.parametrize("now", [running("2"), running(active="inactive"), running(active="failed")])
