@@ -21,6 +21,14 @@ def installed(status: bytes) -> Mapping[str, str]:
     return found
 
 
+def listed_as(status: bytes, package: str) -> str:
+    """How dpkg calls it in /var/lib/dpkg/info: one that may be there for several architectures with its own behind."""
+    _, _, rest = (b"\n\n" + status).partition(b"\n\nPackage: %s\n" % package.encode())
+    paragraph = rest.partition(b"\n\n")[0]
+    is_one_of_many = _field(paragraph, "Multi-Arch") == "same"
+    return f"{package}:{_field(paragraph, 'Architecture')}" if is_one_of_many else package
+
+
 def held(status: bytes) -> frozenset[str]:
     """Packages that are installed, and that no program upgrades."""
     return frozenset(name for name, _ in _paragraphs(status, _HELD))

@@ -118,7 +118,7 @@ def _modules(reader: Reader, spec: HostSpec, site: Site) -> dict[str, str]:
         if not piece.is_directory and piece.policy is not Policy.IGNORE:
             found[path] = reader.read(path)
     named = (*named_packages(spec), *((own_name(spec),) if has_package(site) else ()))
-    found |= {path: reader.read(path) for path in map(listing, named)}
+    found |= {path: reader.read(path) for path in (listing(reader, name) for name in named)}
     return {str(path): site.digest(content) for path, content in found.items() if content is not None}
 
 

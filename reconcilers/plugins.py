@@ -12,6 +12,9 @@ from pathlib import PurePosixPath
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconcilers.apt.have import look
+from reconcilers.apt.verdict import judge
+from reconcilers.apt.wanted import wanted as wanted_packages
 from reconcilers.contract import FileInfo, Reader, Site
 from reconcilers.judging import compile_alone
 from reconcilers.linediff import diff_lines
@@ -39,7 +42,7 @@ class Seen(Struct, frozen=True, kw_only=True):
 
 
 class Have(Struct, frozen=True, kw_only=True):
-    """What is wanted and what lies there. `missing`: a package whose modules are not known before it is installed."""
+    """What is wanted and what lies there. `missing`: a package of this pass; its modules are known when it is there."""
 
     wanted: Mapping[PurePosixPath, Piece]
     seen: Mapping[PurePosixPath, Seen | None]
@@ -48,7 +51,7 @@ class Have(Struct, frozen=True, kw_only=True):
 
 def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Site) -> Have:
     """Look at each file. Raises SpecError for a module that is no Lua, and for one that `files` writes too."""
-    missing = next((name for name in named_packages(spec) if brought_by(reader, name) is None), "")
+    missing = next((name for name in named_packages(spec) if _is_coming(reader, spec, site, name)), "")
     wanted = pieces(reader, spec, site)
     _refuse_two_writers(spec, wanted)
     paths = sorted({*wanted, *map(_path, owned)})
@@ -56,6 +59,15 @@ def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Si
     if mistakes := compile_modules(reader, site, (p for path, p in wanted.items() if _differs(p, seen[path]))):
         raise SpecError(mistakes)
     return Have(wanted=wanted, seen=seen, missing=missing)
+
+
+def _is_coming(reader: Reader, spec: HostSpec, site: Site, package: str) -> bool:
+    """Whether it is installed in this pass, or apt asked of it. One that cannot be had brings nothing until it can."""
+    if brought_by(reader, package) is not None:
+        return False
+    asked = tuple(one for one in wanted_packages(spec, site) if one.name == package)
+    have = look(reader, site, asked, leaving=())
+    return any(have.asking is not None or isinstance(judge(one, have, None, site), Change) for one in have.open)
 
 
 def plan(spec: HostSpec, have: Have, owned: Mapping[str, Owned], site: Site) -> Iterator[Verdict]:

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from msgspec import Struct
 
+from reconcilers import dpkg
 from reconcilers.contract import Reader, Site
 from schemas.desired import HostSpec
 from schemas.desired.plugins import Plugin
@@ -82,14 +83,14 @@ def _thing(entry: str) -> str:
     return module_of(entry) or entry
 
 
-def listing(package: str) -> PurePosixPath:
-    """Where dpkg keeps the digests of what it unpacked of a package for all architectures: another text, other code."""
-    return _INFO / f"{package}.md5sums"
+def listing(reader: Reader, package: str) -> PurePosixPath:
+    """Where dpkg keeps the digests of what it unpacked of a package: another text, other code."""
+    return _INFO / f"{dpkg.listed_as(reader.read(dpkg.STATUS) or b'', package)}.md5sums"
 
 
 def brought_by(reader: Reader, package: str) -> frozenset[str] | None:
     """What this package has of modules and libraries; None when it is not installed."""
-    said = reader.read(listing(package))
+    said = reader.read(listing(reader, package))
     if said is None:
         return None
     paths = [line.partition("  ")[2] for line in said.decode(errors="replace").splitlines()]
