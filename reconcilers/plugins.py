@@ -110,11 +110,21 @@ def compile_modules(reader: Reader, site: Site, wanted: Iterable[Piece]) -> list
 
 
 def _refuse_two_writers(spec: HostSpec, wanted: Mapping[PurePosixPath, Piece]) -> None:
-    for path in sorted(wanted):
-        if str(path) in spec.host.files:
-            mark = spec.origin("files", str(path)) or Mark(f"hosts/{spec.name}.yaml")
-            text = "prosody.plugins brings this module already; take one of them out"
-            raise SpecError([Mistake(mark=mark, subject=f"files.{path}", text=text)])
+    for path, entry in _written_by_files(spec):
+        if path in wanted:
+            mark = spec.origin("files", entry) or Mark(f"hosts/{spec.name}.yaml")
+            text = f"prosody.plugins brings {path.name} already; take one of them out"
+            raise SpecError([Mistake(mark=mark, subject=f"files.{entry}", text=text)])
+
+
+def _written_by_files(spec: HostSpec) -> Iterator[tuple[PurePosixPath, str]]:
+    """Each path of `files`, those in a tree too, with the entry that says so."""
+    for text, entry in spec.host.files.items():
+        yield PurePosixPath(text), text
+        if entry.tree is not None:
+            prefix = f"{entry.tree.rstrip('/')}/"
+            names = (name.removeprefix(prefix) for name in spec.sources if name.startswith(prefix))
+            yield from ((PurePosixPath(text, name), text) for name in names)
 
 
 # --- what to say of it ---

@@ -15,7 +15,8 @@ from reconcilers.apt import offers
 from reconcilers.apt.choose import Candidate
 from reconcilers.apt.offers import Offers
 from reconcilers.contract import FileInfo, Reader, Site
-from schemas.desired import HostSpec
+from schemas.desired import HostSpec, Source
+from schemas.errors import SpecError
 from schemas.plan import Change, NextRound, Verdict, Wait
 from schemas.record import Record
 
@@ -102,3 +103,23 @@ def test_what_an_installed_package_brings_is_known(site: Site, multi: str, liste
     reader = Said({"/var/lib/dpkg/status": STATUS.format(multi), listed: LISTING})
     assert sourced.brought_by(reader, PACKAGE) == {"mod_lastlog"}
     assert set(_plan(reader, site)) == {"mod_hello.lua"}
+
+
+@pytest.mark.parametrize("below", ["", "mod_hello.lua"], ids=["in a tree", "by its path"])
+def test_a_module_that_files_write_too_is_refused(site: Site, below: str) -> None:
+    """Two that write one path would undo each other's work, and the commit would be gone back from as unhealthy."""
+    place, entry = site.paths.plugins[0] / below, {"source": "also/mod_hello.lua"} if below else {"tree": "also"}
+    wish = _wish(files={str(place): entry})
+    more = {**wish.sources, "also/mod_hello.lua": Source(data=b"-- too\n"), "also/README": Source(data=b"all\n")}
+    with pytest.raises(SpecError) as refused:
+        _plan(Said(versions=()), site, replace(wish, sources=more))
+    (mistake,) = refused.value.mistakes
+    assert mistake.subject == f"files.{place}"
+    assert mistake.text == "prosody.plugins brings mod_hello.lua already; take one of them out"
+
+
+def test_what_else_a_tree_has_lies_beside_them(site: Site) -> None:
+    """In the same directory, at other paths."""
+    wish = _wish(files={str(site.paths.plugins[0]): {"tree": "also"}})
+    wish = replace(wish, sources={**wish.sources, "also/README": Source(data=b"for all\n")})
+    assert set(_plan(Said(versions=()), site, wish)) == {"mod_hello.lua", "mod_lastlog.lua"}
