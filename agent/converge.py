@@ -169,8 +169,9 @@ def _take_back(house: House, spec: HostSpec, site: Site, plan: Plan, memory: _Pa
 
 
 def _foresee(house: House, plan: Plan) -> None:
-    """Nothing is written, and no Prosody stopped, for a start that cannot come."""
-    steps = [change.actions for change in plan.changes] + [owed.after for owed in plan.activations]
+    """Nothing is written, and no Prosody stopped, for a start that cannot come. What it does not need fails alone."""
+    steps = [change.actions for change in plan.changes if PROSODY in change.touches]
+    steps += [owed.after for owed in plan.activations]
     for actions in steps:
         for action in actions:
             house.host.foresee(action)

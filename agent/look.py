@@ -12,8 +12,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from agent.trace import Tracer
-from reconcilers import RECONCILERS, activation, drift, loading, notices, services
+from reconcilers import RECONCILERS, activation, drift, loading, notices, packages, services, sources
 from reconcilers.apt.together import together
+from reconcilers.apt.wanted import OWN
 from reconcilers.candidate import included, object_id
 from reconcilers.contract import Reader, Site
 from reconcilers.included import is_read
@@ -31,6 +32,8 @@ CONTESTED_WITHIN = 60.0
 """Seconds."""
 CONTESTED_FOR = 600.0
 """Seconds that a contested object is left alone."""
+_BEFORE_PROSODY = (sources.NAME, packages.NAME)
+"""What may have to be there before another version of Prosody can be had."""
 _NOTICES = "notices"
 """Who says that a service is to be told by a person; no reconciler."""
 
@@ -79,6 +82,8 @@ def look(reader: Tracer, spec: HostSpec, site: Site, memory: Memory, *, revision
     verdicts, contested = _leave_contested(reader, verdicts, memory)
     reported += contested
     allowed, held = hold(verdicts, spec, memory, revision)
+    if site.prosody is not None:
+        allowed = wait_for_prosody(allowed, by)
     strangers = tuple(find_unmanaged(reader, spec, memory.owned, site))
     plan = Plan(verdicts=tuple(allowed), held=tuple(held), reported=tuple(reported), unmanaged=strangers)
     try:
@@ -154,6 +159,23 @@ def hold(verdicts: list[Verdict], spec: HostSpec, memory: Memory, revision: str)
         return list(together(verdicts)), []
     ids = {change.id for change in held}
     return list(together(v for v in verdicts if v.id not in ids)), held
+
+
+def wait_for_prosody(verdicts: list[Verdict], by: Mapping[str, str]) -> list[Verdict]:
+    """While the version of Prosody that a commit is for cannot be had, the one that is there gets nothing of it.
+
+    What was as it is wanted now, and is so no more, is put right as ever.
+    """
+    own = next((v for v in verdicts if v.id == OWN and isinstance(v, Wait)), None)
+    if own is None:
+        return verdicts
+    why = f"it comes with the Prosody of its commit, of which {own.why}"
+    return [
+        Wait(id=v.id, why=why, until=own.until, origin=v.origin)
+        if isinstance(v, Change) and v.drift is not DriftClass.CORRECTIVE and by[v.id] not in _BEFORE_PROSODY
+        else v
+        for v in verdicts
+    ]
 
 
 def name_held(held: list[Change], revision: str) -> str:
