@@ -22,7 +22,8 @@ from schemas.secret import Secret
 
 EVENTS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "activation.failed": "a service is not up after it was told of new files; it is told again in the next pass",
+        "activation.failed": "a service is not up after it was told of new files; that fails each pass until it is up, "
+        "or its files are others",
         "activation.made": "a service was started, reloaded or restarted, so that a round's changes are live",
         "anchor.unwritten": "the second copy of the accepted revision could not be written: see `reason`",
         "agent.started": "the agent runs; says its version, host, profile and repository",

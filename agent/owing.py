@@ -85,7 +85,7 @@ def check(house: House, spec: HostSpec, site: Site, *, revision: str) -> dict[st
             _settle(house, owed.service, replace(debt, checked=True))
             continue
         words = _put_back(house, owed, owed.check, debt, said)
-        refusal = Refusal(wishes={id_: told.wish for id_, told in debt.objects.items()}, words=words)
+        refusal = Refusal(wishes=debt.wishes, words=words)
         now = notices.recall(house.host)
         left = {name: other for name, other in now.owed.items() if name != owed.service}
         _remember(house, now, replace(now, owed=left, refused={**now.refused, owed.service: refusal}))
@@ -150,6 +150,7 @@ def pay(house: House, spec: HostSpec, site: Site, *, revision: str, failed: dict
             activate.tell(house, owed, revision=revision)
         except AgentError as error:
             failed[id_] = words = redact(f"{owed.service}: {error}")
+            _note(house, owed.service, words)
             if failures.is_news(house.state, id_, words):
                 told = {"object": owed.service, "reason": words}
                 house.events.tell("activation.failed", level="error", revision=revision, **told)
@@ -173,10 +174,24 @@ def settle(house: House, spec: HostSpec, site: Site, *, told: Iterable[str] = ()
 
 
 def forgive(state: State, at: float) -> None:
-    """A person's word: what was refused may be tried again."""
-    record = state.recall(NOTICES)
-    if record is not None and (known_now := Notices.from_json(record.value)).refused:
-        state.remember(NOTICES, replace(known_now, refused={}).to_json(), at)
+    """A person's word: what was refused, or what a service died of, may be tried again."""
+    if (record := state.recall(NOTICES)) is None:
+        return
+    now = Notices.from_json(record.value)
+    owed = {
+        name: replace(debt, failed=replace(debt.failed, wishes={})) if debt.failed else debt
+        for name, debt in now.owed.items()
+    }
+    if (forgiven := replace(now, owed=owed, refused={})) != now:
+        state.remember(NOTICES, forgiven.to_json(), at)
+
+
+def _note(house: House, service: str, words: str) -> None:
+    """It was told and is not up: what it died of stays owed, or the next pass would find nothing wrong."""
+    now = notices.recall(house.host)
+    debt = now.owed[service]
+    failed = replace(debt, failed=Refusal(wishes=debt.wishes, words=words))
+    _remember(house, now, replace(now, owed={**now.owed, service: failed}))
 
 
 def _settle(house: House, service: str, debt: Debt | None) -> None:

@@ -29,8 +29,16 @@ _IN_FILES = ("file:", "block:")
 _CHECK_TIMEOUT = 30.0
 """Seconds."""
 _VERBS = {"reload": "try-reload-or-restart", "restart": "try-restart"}
-"""Neither starts what does not run; a unit that cannot reload is restarted."""
-_DISRUPTIONS = {"reload": Disruption.RELOAD, "restart": Disruption.RESTART}
+"""Neither starts what does not run; a unit that cannot reload is restarted. What died of its files is started anew with
+the next ones."""
+_DISRUPTIONS = {
+    None: Disruption.NONE,
+    "try-reload-or-restart": Disruption.RELOAD,
+    "try-restart": Disruption.RESTART,
+    "restart": Disruption.RESTART,
+}
+_DOWN = "down:"
+"""How the id of a wait begins that is about a service which died."""
 
 
 class Owed(Struct, frozen=True, kw_only=True):
@@ -79,9 +87,13 @@ def leave_refused(verdicts: Iterable[Verdict], notices: Notices, spec: HostSpec,
 
 
 def still_refused(notices: Notices, waits: Iterable[Wait]) -> dict[str, str]:
-    """`check:SERVICE` → its words, for each whose files are left as they were."""
-    waiting = {wait.id for wait in waits if isinstance(wait.until, ByHand)}
-    return {f"check:{name}": no.words for name, no in notices.refused.items() if waiting >= set(no.wishes)}
+    """What goes on failing though nothing is tried: `check:SERVICE` → its words, for each whose files are left as they
+    were; `service:NAME` → what was said when it died.
+    """
+    waiting = {wait.id: wait.why for wait in waits if isinstance(wait.until, ByHand)}
+    left = {f"check:{name}": no.words for name, no in notices.refused.items() if waiting.keys() >= set(no.wishes)}
+    down = {f"service:{id_.partition(':')[2]}": why for id_, why in waiting.items() if id_.startswith(_DOWN)}
+    return left | down
 
 
 def _forbidden(service: str, spec: HostSpec, site: Site) -> str:
@@ -105,7 +117,7 @@ def foresee(reader: Reader, spec: HostSpec, site: Site, changes: Iterable[Change
             former = owed.get(service)
             kept = former.objects if former is not None and (former.run == run or not former.checked) else {}
             told = {id_: replace(kept.get(id_, Told(wish=wish)), wish=wish) for id_, wish in wishes.items()}
-            owed[service] = Debt(run=run, objects={**kept, **told})
+            owed[service] = Debt(run=run, objects={**kept, **told}, failed=former.failed if former else None)
             readers |= {id_: tuple(sorted(each.touches)) for each in changes if (id_ := each.id) in wishes}
     return replace(notices, owed=owed, readers=readers)
 
@@ -119,13 +131,18 @@ def owed(reader: Reader, spec: HostSpec, site: Site, notices: Notices) -> Owed:
     activations, waits = [], []
     for (name, debt), unit in zip(debts.items(), units, strict=True):
         how = known.service(spec, name)
-        has_read = unit.active not in UP or unit.invocation != debt.run
+        if words := _died(debt, unit):
+            waits.append(Wait(id=f"{_DOWN}{name}", why=words, until=ByHand()))
+            continue
+        is_down = debt.failed is not None and unit.active == "failed"
+        has_read = not is_down and (unit.active not in UP or unit.invocation != debt.run)
         check = None if debt.checked else _check(reader, how)
         if how.on_change == "report" and not has_read and check is None:
             why = f"{_reason(debt)}, which {name} has read before; restart it when it suits"
             waits.append(Wait(id=f"notice:{name}", why=why, until=ByHand()))
         elif check is not None or not has_read:
-            activations.append(_activation(name, how, debt, check, is_told=not has_read))
+            verb = None if has_read else "restart" if is_down else _VERBS.get(how.on_change)
+            activations.append(_activation(name, how, debt, check, verb))
     return Owed(activations=tuple(activations), waits=tuple(waits))
 
 
@@ -145,14 +162,20 @@ def is_paid(reader: Reader, spec: HostSpec, site: Site, service: str, debt: Debt
     return not (left.activations or left.waits)
 
 
-def _activation(name: str, how: known.Service, debt: Debt, check: Run | None, *, is_told: bool) -> Activation:
-    verb = _VERBS.get(how.on_change) if is_told else None
+def _died(debt: Debt, unit: Unit) -> str:
+    """What was said when it was told of these very files and did not come up; empty: it is up, or they are others."""
+    no = debt.failed
+    return no.words if no and no.wishes == debt.wishes and unit.active != "active" and unit.load == "loaded" else ""
+
+
+def _activation(name: str, how: known.Service, debt: Debt, check: Run | None, verb: str | None) -> Activation:
+    verbs = () if verb is None else ("reset-failed", verb) if verb == "restart" else (verb,)
     return Activation(
         service=name,
         check=check,
-        after=() if verb is None else (Control(unit=how.unit, verb=verb),),
+        after=tuple(Control(unit=how.unit, verb=each) for each in verbs),
         reason=_reason(debt),
-        disruption=Disruption.NONE if verb is None else _DISRUPTIONS[how.on_change],
+        disruption=_DISRUPTIONS[verb],
         unit=how.unit,
     )
 

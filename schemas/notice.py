@@ -25,22 +25,28 @@ class Told(Struct, frozen=True, kw_only=True):
     owned: Owned | None = None
 
 
+class Refusal(Struct, frozen=True, kw_only=True):
+    """What a check said no to, or a service died of: id → wish, and the words. The same is not tried again."""
+
+    wishes: Mapping[str, str]
+    words: str
+
+
 class Debt(Struct, frozen=True, kw_only=True):
     """What was written for a service since `run`, which names that run of it: another one has read it by itself.
 
-    `checked`: its check was content with all of it.
+    `checked`: its check was content with all of it. `failed`: with what it was told last, and was not up after it.
     """
 
     run: str
     objects: Mapping[str, Told]
     checked: bool = False
+    failed: Refusal | None = None
 
-
-class Refusal(Struct, frozen=True, kw_only=True):
-    """What a check said no to: id → wish, and its words. The same is not tried again."""
-
-    wishes: Mapping[str, str]
-    words: str
+    @property
+    def wishes(self) -> dict[str, str]:
+        """Id → wish of all that was written."""
+        return {id_: told.wish for id_, told in self.objects.items()}
 
 
 class Notices(Struct, frozen=True, kw_only=True):

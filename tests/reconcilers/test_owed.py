@@ -125,6 +125,37 @@ def test_who_was_started_since_or_does_not_run_is_only_checked(site: Site, now: 
     assert notices.is_paid(machine, host, site, "nginx", debt)
 
 
+@pytest.mark.parametrize("state", ["failed", "activating", "inactive"])
+def test_what_died_of_its_files_stays_failed(site: Site, state: str) -> None:
+    """Until it is up, or the files are others: whoever started it after a mistake of ours would have to know of it."""
+    machine: Any = Machine(nginx=running())
+    host = wanted()
+    owing(machine, host, site)
+    debt = replace(machine.notices.owed["nginx"], checked=True)
+    debt = replace(debt, failed=Refusal(wishes=debt.wishes, words="it died"))
+    machine.notices = Notices(owed={"nginx": debt})
+    machine.now["nginx"] = running("2", active=state)
+    left = notices.owed(machine, host, site, machine.notices)
+    assert not left.activations and notices.still_refused(machine.notices, left.waits) == {"service:nginx": "it died"}
+    assert not notices.is_paid(machine, host, site, "nginx", debt)
+    machine.now["nginx"] = running("3")
+    assert notices.is_paid(machine, host, site, "nginx", debt)
+
+
+def test_what_died_of_its_files_is_started_with_the_next_ones(site: Site) -> None:
+    """They are checked first. What a person has stopped meanwhile stays so."""
+    machine: Any = Machine(nginx=running())
+    host, no = wanted(), Refusal(wishes={CHANGE.id: "former"}, words="it died")
+    machine.notices = Notices(owed={"nginx": Debt(run="1", objects={}, checked=True, failed=no)})
+    machine.now["nginx"] = running("2", active="failed")
+    (owed,) = owing(machine, host, site).activations
+    assert owed.check is not None and owed.disruption is Disruption.RESTART
+    assert [action.verb for action in owed.after if isinstance(action, Control)] == ["reset-failed", "restart"]
+    machine.now["nginx"] = running("2", active="inactive")
+    (owed,) = notices.owed(machine, host, site, machine.notices).activations
+    assert owed.check is not None and not owed.after
+
+
 def test_a_service_that_is_not_installed_is_owed_nothing(site: Site) -> None:
     """Nobody is there to ask."""
     machine = Machine()
