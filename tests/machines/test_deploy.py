@@ -145,8 +145,9 @@ def _removed_and_purged_it_leaves_prosody(machine: Machine) -> None:
     assert machine.unit("prosodist")["ActiveState"] == "inactive"
     assert machine.run("test", "-e", "/etc/prosodist/agent.yaml").status == 0
     assert not (machine.root / "usr/lib/prosodist").exists()
+    machine.run("mkdir", "-p", "/var/cache/prosodist/packages")
     assert machine.run("apt-get", "purge", "-y", "prosodist").status == 0
-    for gone in ("etc/prosodist", "var/lib/prosodist", "run/prosodist"):
+    for gone in ("etc/prosodist", "var/lib/prosodist", "var/cache/prosodist", "run/prosodist"):
         assert machine.run("test", "-e", f"/{gone}").status != 0, gone
     assert not list((machine.root / "etc/systemd/system").rglob("prosodist.service"))
     assert machine.unit()["MainPID"] == prosody and machine.unit()["ActiveState"] == "active"
