@@ -27,12 +27,13 @@ main() {
     printf '%s\n' "$package"
 }
 
-# The libraries, once for this pyproject.toml; and the program itself, as it is now.
+# The libraries, once for this pyproject.toml and this Python, for which some of them are compiled;
+# and the program itself, as it is now.
 collect_wheels() {
     /usr/bin/python3 -m venv "$scratch/tools"
     pip="$scratch/tools/bin/python -m pip --quiet --disable-pip-version-check"
     mkdir -p "$wheels"
-    wanted=$(sha256sum <"$checkout/pyproject.toml")
+    wanted="$(sha256sum <"$checkout/pyproject.toml") $(/usr/bin/python3 -V)"
     if [ "$(cat "$wheels/complete" 2>/dev/null)" != "$wanted" ]; then
         requirements >"$scratch/requirements.txt"
         $pip wheel --wheel-dir "$wheels" --requirement "$scratch/requirements.txt"
