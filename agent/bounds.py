@@ -21,7 +21,10 @@ Made = Callable[[str], bool]
 
 
 class Bounds:
-    """`own` is what belongs to the agent alone, `made` asks the inventory; `hands`: where it writes for itself."""
+    """`own` is what belongs to the agent alone, `made` asks the inventory; `hands`: where it writes for itself.
+
+    `lacks` tells whether this package is not installed here, whoever might have brought it.
+    """
 
     def __init__(
         self,
@@ -31,17 +34,21 @@ class Bounds:
         own: tuple[PurePosixPath, ...],
         hands: tuple[PurePosixPath, ...],
         made: Made,
+        lacks: Callable[[str], bool] = lambda package: False,
     ) -> None:
-        self._opening, self._made = opening, made
+        self._opening, self._made, self._lacks = opening, made, lacks
         write = tuple(map(PurePosixPath, opening.places("write")))
         self.fence = Fence(open=(*write, *hands), closed=own)
         """Where the hands may reach. The agent's own files below an open place are closed, Prosody's are not."""
         self._closed = frozenset((*own, *_prosodys(paths)))
         self._directories = frozenset() if self._is_root else _directories(paths)  # else they are a package's
 
-    def mistakes(self, spec: HostSpec) -> Iterator[Mistake]:
-        """What a push of this document may not do, each at its place."""
-        yield from mistakes(spec, self._refuse)
+    def mistakes(self, spec: HostSpec, *, accepted: bool = False) -> Iterator[Mistake]:
+        """What a push of this document may not do, each at its place.
+
+        When one was accepted, what it ends was the agent's: that is not asked of an inventory which may be lost since.
+        """
+        yield from mistakes(spec, self._refuse_anew if accepted else self._refuse)
         for name, entry in spec.host.files.items():
             for path in _in_tree(PurePosixPath(name), entry, spec):
                 if why := self.may_write(path):
@@ -89,9 +96,12 @@ class Bounds:
                 return f"a push may not read {need.value}: {why}" if why else ""
             case "pair" if why := self._closed_to(PurePosixPath(need.value)):
                 return f"a push may not read {need.value}: {why}"
-        if any(map(self._made, need.unless_made)):
+        if any(map(self._made, need.unless_made)) or (need.unless_lacking and self._lacks(need.unless_lacking)):
             return ""
         return refusal(need, self._opening)
+
+    def _refuse_anew(self, need: Need) -> str:
+        return "" if need.unless_made else self._refuse(need)
 
     def _closed_to(self, path: PurePosixPath) -> str:
         closed = self.fence.holder(path, self._closed)  # neither hands nor eyes follow a link below the home

@@ -78,7 +78,7 @@ class Reader(Struct, kw_only=True):
         mistakes: list[Mistake] = []
         if spec is None:
             spec, mistakes = self._read_anew(tree, facts)
-        mistakes += self.bounds.mistakes(spec) if self.bounds else ()
+        mistakes += self.bounds.mistakes(spec, accepted=accepted) if self.bounds else ()
         mistakes += self.unopened(spec) if self.unopened and not accepted else ()
         if mistakes:
             raise SpecError([*mistakes, *self._in_lua(spec, mistakes)])

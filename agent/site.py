@@ -17,7 +17,7 @@ from agent.bounds import Bounds, Made
 from agent.settings import Settings
 from agent.users import PROSODY_USER, group_name, user_name
 from agent.where import which
-from reconcilers import dropins, installation, sources
+from reconcilers import dpkg, dropins, installation, sources
 from reconcilers.contract import Apart, Reader, Site
 from reconcilers.managers import child
 from reconcilers.profiles import PROFILES, site_paths
@@ -73,6 +73,7 @@ class Place:
             own=tuple(_closed(settings, config)),
             hands=(paths.stage, paths.secrets, dropins.PLACE, sources.PLACE) if self._has_package else (),
             made=made,
+            lacks=_lacks if self._has_package else lambda package: False,
         )
         """What a push may do here."""
         self._candidates = _candidates()
@@ -125,6 +126,14 @@ class Place:
 
     def _digest(self, data: bytes) -> str:
         return hmac.digest(self._key, data, hashlib.sha256).hex()
+
+
+def _lacks(package: str) -> bool:
+    """Whether nobody has installed it yet; unknown is no."""
+    try:
+        return package not in dpkg.installed(Path(dpkg.STATUS).read_bytes())
+    except OSError:
+        return False
 
 
 def _closed(settings: Settings, config: Path) -> Iterator[PurePosixPath]:

@@ -19,6 +19,9 @@ PROFILES = ("local", "debian", "uberspace", "slackware")
 """The kinds of host in the language."""
 _ROOT = ("root", "0")
 """Its name, and the number that stands for a user wherever a name may."""
+_AGENT = "prosodist"
+_SHELLS = {"tor": "tor@default", "postgresql": "postgresql@15-main, say"}
+"""Services whose unit only starts others, which never see what it was given."""
 
 
 def check_profile(root: Map, profile: str | None, findings: Findings) -> None:
@@ -111,24 +114,35 @@ def check_jobs(root: Map, findings: Findings) -> None:
 
 def check_services(root: Map, findings: Findings) -> None:
     """Each is a unit of its own, which systemd can be asked of; and only a service is a program."""
-    seen: dict[str, str] = {}
     for key, entry in _entries(root, "services"):
         name = str(key)
+        if why := _no_service(name):
+            findings.add(entry.mark, why)
         unit = unit_name(name)
-        stem, _, kind = unit.rpartition(".")
-        if stem.endswith("@"):
-            findings.add(
-                entry.mark, f"{unit} is what units are made of; write the one that is meant: {stem}NAME.{kind}"
-            )
-        elif len(unit) > LONGEST:
-            findings.add(entry.mark, f"no unit has a name of over {LONGEST} characters; write a shorter one")
-        elif seen.setdefault(unit, name) != name:
-            findings.add(entry.mark, f"{unit} is {seen[unit]} already; take one of them out")
-        if kind != "service" and isinstance(entry.value, Map):
-            for word in ("rlimits", "environment", "umask"):
-                if word in entry.value.entries:
-                    mark = entry.value.entries[word].mark
-                    findings.add(mark, f"belongs to a service, but {unit} is a {kind}; take it out")
+        kind = unit.rpartition(".")[2]
+        for word in ("rlimits", "environment", "umask"):
+            if not isinstance(entry.value, Map) or word not in entry.value.entries:
+                continue
+            mark = entry.value.entries[word].mark
+            if kind != "service":
+                findings.add(mark, f"belongs to a service, but {unit} is a {kind}; take it out")
+            elif name in _SHELLS:
+                findings.add(mark, f"{unit} is a shell around the one that works; write it for {_SHELLS[name]}")
+
+
+def _no_service(name: str) -> str:
+    """Why nothing is called so in `services`; empty where something may be."""
+    unit = unit_name(name)
+    stem, _, kind = unit.rpartition(".")
+    if stem.endswith("@"):
+        return f"{unit} is what units are made of; write the one that is meant: {stem}NAME.{kind}"
+    if len(unit) > LONGEST:
+        return f"no unit has a name of over {LONGEST} characters; write a shorter one"
+    if stem == _AGENT:
+        return "is the agent itself, which would wait for its own end; take it out"
+    if name == unit and unit_name(stem) == unit:  # what is known of a service is known by one name
+        return f"a service is written without its kind; write {stem}"
+    return ""
 
 
 def check_known_home(root: Map, home: str | None, findings: Findings) -> None:

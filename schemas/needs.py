@@ -23,9 +23,10 @@ _OWN_VARIABLES = ("LD_", "LUA_", "PATH")
 _PROSODY = "prosody"
 _OF_SYSTEMD = re.compile(
     r"(?!systemd-sysctl$)(systemd-.*|initrd-.*|rescue|emergency|debug-shell|(console-|container-|serial-)?getty(@.*)?"
-    r"|kmod|quotaon|rc-local|halt-local|user(-runtime-dir)?@.*|dbus(-broker)?)(\.service)?"
+    r"|autovt@.*|kmod|quotaon|rc-local|halt-local|user(-runtime-dir)?@.*|dbus(-broker|-org\.freedesktop\..*)?)"
+    r"(\.(service|socket|timer|path))?"
 )
-"""Units that come with systemd: one powers the host off, another gives a shell without a password."""
+"""Units that come with systemd, and their aliases: one powers the host off, another gives a shell to anybody."""
 
 _OF_THE_HOST = re.compile(r".*\.(target|slice|scope|device|mount|automount|swap)")
 """Kinds of units that are no program of their own: to start one may end all others (poweroff.target)."""
@@ -37,6 +38,7 @@ class Need(NamedTuple):
     """`value` of `word`, for what stands at `way`. `hint` is what to write under `allow`.
 
     `unless_made` are ids of the inventory, each of which makes it needless: what the agent has brought it may end.
+    `unless_lacking` is a package which the agent is to bring where the host has none.
     """
 
     way: Way
@@ -44,6 +46,7 @@ class Need(NamedTuple):
     value: str
     hint: str = ""
     unless_made: tuple[str, ...] = ()
+    unless_lacking: str = ""
 
 
 CLOSED = "closed"
@@ -110,10 +113,11 @@ def _files(host: Host) -> Iterator[Need]:
 
 def _told(way: Way, notices: tuple[str, ...]) -> Iterator[Need]:
     """A notice may restart what it names."""
-    yield from (Need(way, "services", name) for name in notices if _is_the_hosts(name))
+    yield from (Need(way, "services", name) for name in notices if is_the_hosts(name))
 
 
-def _is_the_hosts(service: str) -> bool:
+def is_the_hosts(service: str) -> bool:
+    """Whether a service of this name, or a unit, is part of what the host itself is."""
     return bool(_OF_SYSTEMD.fullmatch(service) or _OF_THE_HOST.fullmatch(service))
 
 
@@ -162,8 +166,11 @@ def _software(host: Host) -> Iterator[Need]:
             yield Need(("packages", "pkgtools", name), "sources", package.url, origin(package.url))
     for manager in ("apt", "pkgtools"):
         for name, package in getattr(host.packages, manager).items():
+            way, ours = ("packages", manager, name), (f"package:{name}",)
             if package.version == "absent":
-                yield Need(("packages", manager, name), "packages", name, unless_made=(f"package:{name}",))
+                yield Need(way, "packages", name, unless_made=ours)
+            if getattr(package, "hold", False):  # who holds what the admin installed ends its security upgrades
+                yield Need((*way, "hold"), "packages", name, unless_made=ours, unless_lacking=name)
 
 
 def _running(host: Host) -> Iterator[Need]:
@@ -171,7 +178,7 @@ def _running(host: Host) -> Iterator[Need]:
         way = ("services", name)
         if service.check:
             yield Need((*way, "check"), "run", service.check[0])
-        if _is_the_hosts(name):
+        if is_the_hosts(name):
             yield Need(way, "services", name)
         if not (service.enabled and service.running):
             yield Need(way, "services", name, unless_made=(f"package:{name}", f"service:{name}"))

@@ -40,7 +40,8 @@ def _check_notices(root: Map, findings: Findings) -> None:
         for _, (_, thing) in _things(root, part):
             for name, mark in _texts(thing, "notify"):
                 if name not in known and not name.startswith("prosody/"):
-                    close = nearest(name, known)
+                    plain = name.removesuffix(".service")
+                    close = plain if plain in known else nearest(name, known)
                     hint = f"write {close}" if close else "add it there"
                     findings.miss(mark, f"there is no {name} in services, and it is none of the known ones; {hint}")
 
@@ -141,6 +142,10 @@ def _check_own_package(root: Map, profile: str, findings: Findings) -> None:
         for key in package.entries.keys() & (PACKAGE.words - {"name"} - package_words(str(manager))):
             findings.add(package.entries[key].mark, f"no package of {manager} has this key; take it out")
     own = _below(package, "name")
+    if manager is not None and isinstance(own, Scalar) and not str(own.value).startswith("prosody"):
+        findings.add(
+            own.mark, f"is no package of Prosody's, whose names begin with prosody; put it into packages.{manager}"
+        )
     names = {"prosody", own.value if isinstance(own, Scalar) else None}
     for name, (mark, _) in _things(root, "packages", str(manager)):
         if isinstance(prosody, Map) and name in names:

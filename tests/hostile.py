@@ -216,6 +216,9 @@ CASES: dict[str, Case] = {
         "apt_sources: {a: {uris: https://packages.prosody.im/, signed_by: /etc/shadow}}\n", "in the repository"
     ),
     "a package that is removed": Case("packages: {apt: {openssh-server: absent}}\n", r"needs allow: \{packages: "),
+    "a package that is never upgraded": Case(
+        "packages: {apt: {openssh-server: {version: present, hold: true}}}\n", r"needs allow: \{packages: "
+    ),
     "a package whose name removes": Case("packages: {apt: {openssh-server-: present}}\n", "name of a package"),
     "a package that is an option": Case("packages: {apt: {'-oDPkg::Pre-Invoke::=id': present}}\n", "a name of"),
     "a package that is a file": Case("packages: {apt: {'srv/x.deb': present}}\n", "a name of"),
@@ -224,6 +227,9 @@ CASES: dict[str, Case] = {
     "a suite with a line break": Case(
         'packages: {apt: {tor: {suite: "x\\nPin-Priority: 9999"}}}\n', "control characters"
     ),
+    "a Prosody that is another package": Case(
+        "prosody: {version: '0.12', package: {name: openssh-server}}\n", "no package of Prosody's"
+    ),
     "a Prosody whose name removes": Case("prosody: {package: {name: openssh-server-}}\n", "name of a package"),
     # --- services
     "a service that is stopped": Case("services: {ssh: {running: false}}\n", _SERVICES),
@@ -231,7 +237,7 @@ CASES: dict[str, Case] = {
     "a loader's variable": Case("services: {prosody: {environment: {LD_PRELOAD: /srv/x.so}}}\n", _SERVICES),
     "where Lua looks": Case("services: {prosody: {environment: {LUA_INIT_5_4: 'os.exit()'}}}\n", _SERVICES),
     "where programs are found": Case("services: {prosody: {environment: {PATH: /srv}}}\n", _SERVICES),
-    "variables of another": Case("services: {tor: {environment: {A: b}}}\n", _SERVICES),
+    "variables of another": Case("services: {nginx: {environment: {A: b}}}\n", _SERVICES),
     "limits of another": Case("services: {ssh: {rlimits: {nofile: 0}}}\n", _SERVICES),
     "what another makes for all": Case("services: {ssh: {umask: '0000'}}\n", _SERVICES),
     "a drop-in with a second line": Case(
@@ -245,6 +251,12 @@ CASES: dict[str, Case] = {
     "a service that powers off": Case("services: {systemd-poweroff: {}}\n", _SERVICES),
     "a target that powers off": Case("services: {poweroff.target: {}}\n", _SERVICES),
     "a target for one alone": Case("services: {'rescue.target': {running: true}}\n", _SERVICES),
+    "a socket of the host's bus": Case("services: {dbus.socket: {}}\n", _SERVICES),
+    "a service by its alias": Case("services: {dbus-org.freedesktop.login1: {}}\n", _SERVICES),
+    "a terminal by its alias": Case("services: {autovt@tty9: {}}\n", _SERVICES),
+    "the agent's own service": Case(
+        "services: {prosodist: {}}\nfiles: {/srv/a: {content: x, notify: prosodist}}\n", "the agent itself"
+    ),
     "a service that gives a shell": Case("services: {debug-shell: {}}\n", _SERVICES),
     "a notice that reboots": _file("/srv/a", f"{_SERVICES}|notify", "content: x, notify: systemd-reboot"),
     # --- users

@@ -7,6 +7,7 @@ and looks at what is there afterwards.
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -22,8 +23,10 @@ HOST = "chat.example.test"
 OWN = ("/etc/prosodist/agent.yaml", "/etc/prosodist/keys", "/var/lib/prosodist", "/opt/prosodist", "/srv/git")
 
 
-def bounds(allow: Allow | None = None, made: frozenset[str] = frozenset()) -> Bounds:
-    """A Debian's, whoever runs this. `made` are ids of what the agent has brought."""
+def bounds(
+    allow: Allow | None = None, made: frozenset[str] = frozenset(), lacks: frozenset[str] = frozenset()
+) -> Bounds:
+    """A Debian's, whoever runs this. `made` are ids of what it has brought, `lacks` packages that are not there."""
     home = PurePosixPath("/root")
     return Bounds(
         opening("debian", str(home), allow or Allow(), is_root=True),
@@ -31,17 +34,27 @@ def bounds(allow: Allow | None = None, made: frozenset[str] = frozenset()) -> Bo
         own=tuple(map(PurePosixPath, OWN)),
         hands=(),
         made=made.__contains__,
+        lacks=lacks.__contains__,
     )
 
 
-def mistakes(case: Case, checkout: Path, allow: Allow | None = None, made: frozenset[str] = frozenset()) -> list[str]:
+def mistakes(
+    case: Case,
+    checkout: Path,
+    allow: Allow | None = None,
+    made: frozenset[str] = frozenset(),
+    lacks: frozenset[str] = frozenset(),
+    *,
+    accepted: bool = False,
+) -> list[str]:
     """What is told of this case."""
     files = {"x": EVIL, f"hosts/{HOST}.yaml": f"profile: debian\n{case.document}", **case.files}
     for name, text in files.items():
         (checkout / name).parent.mkdir(parents=True, exist_ok=True)
         (checkout / name).write_text(text)
     facts = Facts(fqdn=HOST, home="/root", user="root")
-    told = validate(str(checkout), HOST, {HOST: facts}, bounds(allow, made).mistakes)
+    judge = partial(bounds(allow, made, lacks).mistakes, accepted=accepted)
+    told = validate(str(checkout), HOST, {HOST: facts}, judge)
     return [str(finding.mistake) for finding in told if finding.level is Level.ERROR]
 
 
@@ -113,6 +126,22 @@ def test_what_the_agent_has_brought_it_may_end(name: str, tmp_path: Path) -> Non
     own, other = BROUGHT[name]
     assert not mistakes(CASES[name], tmp_path, made=frozenset({own}))
     assert mistakes(CASES[name], tmp_path, made=frozenset({other}))
+
+
+@pytest.mark.parametrize("name", [*BROUGHT, "a package that is never upgraded"])
+def test_what_was_accepted_outlives_the_inventory(name: str, tmp_path: Path) -> None:
+    """Lost with the state, it no longer says what the agent has brought; the commit was judged while it did."""
+    assert mistakes(CASES[name], tmp_path) and not mistakes(CASES[name], tmp_path, accepted=True)
+    assert mistakes(CASES["a job of cron"], tmp_path, accepted=True), "what was never the agent's is asked again"
+
+
+def test_what_the_agent_is_to_bring_it_may_hold(tmp_path: Path) -> None:
+    """A package that the host has not yet, or that the agent brought; nothing that lacks otherwise."""
+    case = CASES["a package that is never upgraded"]
+    lacking = frozenset({"openssh-server"})
+    assert mistakes(case, tmp_path) and not mistakes(case, tmp_path, lacks=lacking)
+    assert not mistakes(case, tmp_path, made=frozenset({"package:openssh-server"}))
+    assert mistakes(CASES["a package that is removed"], tmp_path, lacks=lacking)
 
 
 def test_what_the_agent_has_brought_is_steered_by_nobody_else(tmp_path: Path) -> None:
