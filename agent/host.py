@@ -16,7 +16,7 @@ from agent.checks import Inspector
 from agent.eyes import Eyes
 from agent.fence import Fence, Place, failure, reach
 from agent.spawned import Spawned
-from agent.splice import splice, with_block
+from agent.splice import WITHOUT_SET_ID, splice, with_block
 from agent.users import group_number, user_number
 from reconcilers.apt import offers
 from reconcilers.apt.offers import Offers
@@ -138,8 +138,8 @@ class LocalHost(Eyes):
             apt.foresee()
 
     def restore(self, kept: Copy) -> None:
-        """Put content, mode and owner of a kept copy back at its path. What lies there now is kept aside
-        first.
+        """Put content, owner and mode (but for set-id bits, as `splice`) of a kept copy back at its path. What lies
+        there now is kept aside first.
         """
         self.perform(Keep(path=kept.path, why="replaced by a copy that was kept before"))
         found = self.stat(kept.path)
@@ -149,7 +149,7 @@ class LocalHost(Eyes):
         else:
             self.perform(
                 WriteFile(
-                    path=kept.path, content=Secret(kept.content), mode=kept.mode,
+                    path=kept.path, content=Secret(kept.content), mode=kept.mode & WITHOUT_SET_ID,
                     owner=kept.owner, group=kept.group, was=was,
                 )
             )  # fmt: skip
@@ -213,7 +213,10 @@ class LocalHost(Eyes):
         self._fence.check(action.path)
         dress, bounds = self._dress_of(action), self._bounds(action)
         self._orderly.discard(action)
-        self.look(action.path, lambda place: below.mend(place, dress, bounds))
+        try:
+            self.look(action.path, lambda place: below.mend(place, dress, bounds))
+        except Temporary as error:  # what cannot be done is no look that has to wait
+            raise ActionFailed(str(error)) from error
 
     def _make_dir(self, action: MakeDir) -> None:
         self._fence.check(action.path)

@@ -17,6 +17,9 @@ from schemas.secret import Secret
 
 _TIMES = 3
 """How often an edit that came between is taken over before it is left to the next round."""
+WITHOUT_SET_ID = 0o1777
+"""The bits of a mode that stay with a file into which we write: what it holds by then may run as nobody else. The
+agent's unit may set no others."""
 
 Change = Callable[[bytes | None], bytes | None]
 """The text of the file → what it is to be; None: there is no file. Raises ActionFailed."""
@@ -85,7 +88,7 @@ def _dress(place: Place, said: Dress) -> Dress:
         return Dress(mode=0o644 if said.mode == -1 else said.mode, uid=said.uid, gid=said.gid)
     is_root = os.geteuid() == 0
     return Dress(
-        mode=stat.S_IMODE(found.st_mode) if said.mode == -1 else said.mode,
+        mode=found.st_mode & WITHOUT_SET_ID if said.mode == -1 else said.mode,
         uid=found.st_uid if said.uid == -1 and is_root else said.uid,
         gid=found.st_gid if said.gid == -1 and is_root else said.gid,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -13,9 +14,10 @@ import pytest
 from hands import Hands
 from users import User
 
-from agent import living
+from agent import below, living
 from schemas.actions import (
     ChoosePorts,
+    DressTree,
     Forget,
     Keep,
     Link,
@@ -317,3 +319,14 @@ def test_a_directory_is_dressed_again(hands: Hands) -> None:
     hands.host.perform(action)
     assert hands.was("d") == was
     assert (hands.home / "d").stat().st_mode & 0o7777 == 0o750
+
+
+def test_what_may_not_be_given_away_fails_by_itself(hands: Hands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deed that cannot be done is no look that has to wait: it would hold up all that comes with it, each time."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(below, "mend", refuse)
+    with pytest.raises(ActionFailed, match="the agent's user may not do that"):
+        hands.host.perform(DressTree(path=hands.path("d"), owner="0"))

@@ -135,3 +135,16 @@ def test_mode_and_owner_of_the_file_stay(hands: Hands, conf: Path) -> None:
     assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
     hands.host.perform(block(hands, content=None))
     assert conf.read_bytes() == b"theirs \xff\n"
+
+
+@pytest.mark.parametrize("bits", [0o2000, 0o4000, 0o6000])
+def test_what_we_write_runs_as_nobody_else(hands: Hands, conf: Path, bits: int) -> None:
+    """The content is ours by then, or a copy's: setuid and setgid stay behind, which the agent's unit may not set."""
+    conf.chmod(bits | 0o640)
+    hands.host.perform(block(hands))
+    assert conf.stat().st_mode & 0o7777 == 0o640
+    conf.chmod(bits | 0o640)
+    copy = hands.host.look(hands.path("conf"), atomic.copy)
+    assert copy is not None
+    hands.host.restore(copy)
+    assert conf.stat().st_mode & 0o7777 == 0o640
