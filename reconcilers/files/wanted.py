@@ -15,7 +15,7 @@ from reconcilers.ports import known_ports
 from reconcilers.templated import render_file
 from schemas.desired import File, HostSpec
 from schemas.errors import Mark, Mistake, SpecError
-from schemas.plan import PathChanges, Policy, Wait
+from schemas.plan import ByHand, PathChanges, Policy, Wait
 from schemas.secret import Secret
 
 ABSENT = "absent"
@@ -54,7 +54,9 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 def resolve(reader: Reader, spec: HostSpec, site: Site) -> dict[PurePosixPath, Wanted | Wait]:
     """Everything that is wanted, or why it cannot be known yet."""
-    return {path: _with_known_owner(reader, path, wish) for path, wish in _resolve(reader, spec, site)}
+    return {
+        path: _with_known_owner(reader, path, _if_open(path, wish, site)) for path, wish in _resolve(reader, spec, site)
+    }
 
 
 def _resolve(reader: Reader, spec: HostSpec, site: Site) -> Iterator[tuple[PurePosixPath, Wanted | Wait]]:
@@ -147,6 +149,14 @@ def _as_block(path: PurePosixPath, whole: Wanted, entry: File, spec: HostSpec) -
 
 def _mode(entry: File, default: int) -> int:
     return default if entry.mode is None else int(entry.mode, 8)
+
+
+def _if_open(path: PurePosixPath, wanted: Wanted | Wait, site: Site) -> Wanted | Wait:
+    """The hands reach further than a push may, and the host may have closed a place since the commit was accepted."""
+    if isinstance(wanted, Wait) or not (why := site.may_write(path)):
+        return wanted
+    why = f"{path}: a push may not write there: {why}"
+    return Wait(id=f"{wanted.prefix}:{path}", why=why, until=ByHand(), origin=wanted.origin)
 
 
 def _with_known_owner(reader: Reader, path: PurePosixPath, wanted: Wanted | Wait) -> Wanted | Wait:

@@ -183,3 +183,16 @@ def test_a_directory_that_was_made_on_the_way_is_made_again(world: World) -> Non
     (home / "a").chmod(0o700)
     assert world.converge(wanted(world, **{"a/b/c": {"content": "x"}}), ports, files) == 1
     assert (home / "a/b/c").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [{"content": ""}, {"content": "", "block": True}, {"directory": True}, {"absent": True}, {"link": "/"}],
+)
+def test_what_a_push_may_not_write_waits(world: World, entry: dict[str, Any]) -> None:
+    """The hands reach further, for what the agent writes for itself: the loader is not the only judge."""
+    (world.home / "unit").write_text("theirs")
+    closed = world.home / "unit"
+    world.site = replace(world.site, may_write=lambda path: "it is closed" if str(path) == str(closed) else "")
+    other, verdict = world.verdicts(wanted(world, unit=entry, other={"content": ""}), files)
+    assert isinstance(other, Change) and isinstance(verdict, Wait) and "it is closed" in verdict.why
