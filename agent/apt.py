@@ -59,18 +59,19 @@ def ask(action: AskApt, *, former: Offers | None, now: float) -> Offers:
 
 
 def install(action: Install) -> None:
-    """Raises Temporary with apt's last words: a mirror may be away, and nothing of ours was changed by it."""
+    """Raises Temporary with apt's last words: a mirror may be away, and nothing was changed. Else ActionFailed."""
     if not _missing(action.packages):
         return
     foresee()
+    before = _installed()
     _finish()
     if along := _missing(action.along):
         try:
-            return _install((*_missing(action.packages), *along), action.without)
-        except Temporary:
+            return _install((*_missing(action.packages), *along), action.without, before)
+        except (ActionFailed, Temporary):
             pass  # one of them may be to blame: each for itself, then
     if own := _missing(action.packages):
-        _install(own, action.without)
+        _install(own, action.without, _installed() if along else before)
 
 
 def remove(action: Remove) -> None:
@@ -97,8 +98,11 @@ def hold(action: Hold) -> None:
         raise Temporary(f"{action.package}: dpkg --set-selections: {_words(done)}; it is tried again")
 
 
-def _install(picks: tuple[Pick, ...], without: tuple[str, ...]) -> None:
-    """What git does not name is removed for nobody; apt is left to find out whether it would have to be."""
+def _install(picks: tuple[Pick, ...], without: tuple[str, ...], before: Mapping[str, str]) -> None:
+    """What git does not name is removed for nobody; apt is left to find out whether it would have to be.
+
+    `before` is what was installed before we touched anything.
+    """
     words = list(map(_word, picks))
     done = _as_unit(_APT_GET, "install", *_OPTIONS, "--no-remove", "--", *words, quiet=True)
     going = _going(done.stdout.decode(errors="replace")) if done.code != 0 else frozenset()
@@ -107,8 +111,13 @@ def _install(picks: tuple[Pick, ...], without: tuple[str, ...]) -> None:
     elif going:
         names = ", ".join(sorted(going - set(without)))
         raise Temporary(f"{', '.join(words)}: apt would remove {names} for it; say that these are absent, or leave it")
-    if done.code != 0:
-        raise Temporary(f"{_APT_GET} install: {_words(done)}; it is tried again")
+    if done.code == 0 or not _missing(picks):
+        return
+    said = f"{_APT_GET} install: {_words(done)}"
+    half_done = dpkg.half_done(Path(dpkg.STATUS).read_bytes())
+    if _installed() != before or any(pick.name in half_done for pick in picks):
+        raise ActionFailed(f"{said}; it failed half way: look at dpkg --audit")
+    raise Temporary(f"{said}; it is tried again")
 
 
 def _word(pick: Pick) -> str:
@@ -150,13 +159,11 @@ def _check_free(lock: str, what: str) -> None:
 
 
 def _finish() -> None:
-    """Have dpkg end what a power cut, or a person, left half done. Raises Temporary."""
+    """Have dpkg end what a power cut, or a person, left half done. What it cannot end, another version may replace."""
     journal = Path(dpkg.STATUS).with_name("updates")
     if not dpkg.is_half_done(Path(dpkg.STATUS).read_bytes()) and not any(journal.iterdir()):
         return
-    done = _as_unit(_DPKG, "--force-confold", "--configure", "-a", quiet=True)
-    if done.code != 0:
-        raise Temporary(f"{_DPKG} --configure: {_words(done)}; it is tried again")
+    _as_unit(_DPKG, "--force-confold", "--configure", "-a", quiet=True)
 
 
 def _as_unit(*argv: str, quiet: bool = False) -> Completed:

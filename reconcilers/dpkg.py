@@ -13,12 +13,20 @@ _INSTALLED, _HELD = b"\nStatus: install ok installed\n", b"\nStatus: hold ok ins
 
 
 def installed(status: bytes) -> Mapping[str, str]:
-    """Package → version of everything that is wholly installed."""
-    found = {}
+    """Package → version of everything that is wholly installed; of several architectures, that of the host's own."""
+    found: dict[str, str] = {}
+    own = _architecture(status)
     for name, paragraph in _paragraphs(status, _INSTALLED, _HELD):
-        if version := _field(paragraph, "Version"):
+        version = _field(paragraph, "Version")
+        if version and (name not in found or _field(paragraph, "Architecture") == own):
             found[name] = version
     return found
+
+
+def _architecture(status: bytes) -> str:
+    """The host's own: dpkg itself is there for no other."""
+    start = status.find(b"Package: dpkg\n")
+    return _field(status[start : status.find(b"\n\n", start)], "Architecture")
 
 
 def listed_as(status: bytes, package: str) -> str:
@@ -34,8 +42,15 @@ def held(status: bytes) -> frozenset[str]:
     return frozenset(name for name, _ in _paragraphs(status, _HELD))
 
 
+def half_done(status: bytes) -> frozenset[str]:
+    """Packages that were left in the middle of being unpacked or configured: they may run, and are not installed."""
+    if not is_half_done(status):
+        return frozenset()
+    return frozenset(name for name, paragraph in _paragraphs(status, b"\nStatus: ") if is_half_done(paragraph))
+
+
 def is_half_done(status: bytes) -> bool:
-    """Whether a package was left in the middle of being unpacked or configured."""
+    """Whether a package was left so."""
     return re.search(rb"^Status: \S+ \S+ (half-|unpacked|triggers-)", status, re.MULTILINE) is not None
 
 

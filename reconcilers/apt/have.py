@@ -17,13 +17,15 @@ from reconcilers.contract import Reader, Site
 
 
 class Have(Struct, frozen=True, kw_only=True):
-    """Package → installed version; those that no program upgrades; what is on offer, and why that is asked anew.
+    """Package → installed version; those left half done; those that no program upgrades; what is on offer, and why
+    that is asked anew.
 
     `needed` is what is to go → a package that stays and needs it; `said` names what is said to apt of sources.
     """
 
     wanted: tuple[Wanted, ...] = ()
     installed: Mapping[str, str] = {}
+    half_done: frozenset[str] = frozenset()
     held: frozenset[str] = frozenset()
     needed: Mapping[str, str] = {}
     offers: Offers | None = None
@@ -56,6 +58,7 @@ def look(reader: Reader, site: Site, all_: tuple[Wanted, ...], *, leaving: Itera
     seen = Have(
         wanted=all_,
         installed=installed,
+        half_done=dpkg.half_done(status),
         held=dpkg.held(status),
         needed=dpkg.needed_by(status, going) if going else {},
     )

@@ -154,8 +154,8 @@ def _install(one: Wanted, choice: Choice, have: Have, site: Site) -> Change:
 
 
 def _steps(one: Wanted, choice: Choice, have: Have, site: Site) -> Iterator[Action]:
-    if one.id == OWN and one.name not in have.installed:
-        yield from manager(site).hold_back()
+    if one.id == OWN and one.name not in have.installed and one.name not in have.half_done:
+        yield from manager(site).hold_back()  # one that is half done may run, and goes on
     if one.name in have.held:
         yield Hold(package=one.name, held=False)
     yield Install(packages=(Pick(name=one.name, version=choice.version or "", suite=choice.suite),))

@@ -21,7 +21,7 @@ from reconcilers.apt.offers import Asking, Offers
 from reconcilers.apt.together import together
 from reconcilers.apt.wanted import wanted
 from reconcilers.contract import Site
-from schemas.actions import AskApt, Hold, Install, Pick, Remove
+from schemas.actions import AskApt, Control, Hold, Install, Pick, Remove
 from schemas.desired import HostSpec
 from schemas.plan import Change, Holds, Kind, Verdict, Wait
 from schemas.record import Owned
@@ -202,7 +202,27 @@ def test_dpkgs_memory_is_read() -> None:
     assert dpkg.held(STATUS) == {"app"}
     assert dpkg.needed_by(STATUS, {"liba", "sendmail"}) == {"liba": "app", "sendmail": "app"}
     assert dpkg.needed_by(STATUS, {"liba", "app", "sendmail"}) == {}
+    assert dpkg.half_done(STATUS) == {"broken"}
     assert dpkg.is_half_done(STATUS) and not dpkg.is_half_done(STATUS.replace(b"half-configured", b"installed"))
+
+
+def test_a_package_of_two_architectures_has_the_version_of_the_hosts_own() -> None:
+    """Whichever stands first."""
+    dpkgs = "Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1"
+    both = [
+        f"Package: libc6\nStatus: install ok installed\nArchitecture: {which}\nVersion: {version}"
+        for which, version in (("amd64", "2"), ("i386", "3"))
+    ]
+    for order in (both, both[::-1]):
+        assert dpkg.installed("\n\n".join((dpkgs, *order)).encode())["libc6"] == "2"
+
+
+def test_only_a_prosody_that_is_not_there_is_held_back(site: Site) -> None:
+    """One that was left half done may run, and a mask would keep it from ever being started again."""
+    systemd, said = replace(site, profile="debian"), _wish({"version": "3"})
+    fresh, half = (_change(_plan(said, systemd, half_done=names)["package:prosody"]) for names in ((), ("prosody",)))
+    assert [type(action) for action in fresh.actions] == [Control, Install]
+    assert [type(action) for action in half.actions] == [Install]
 
 
 def test_apts_answer_is_read() -> None:
