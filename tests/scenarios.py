@@ -11,8 +11,8 @@ from trees import Ran, Tree, fresh, new_log
 
 HOSTS = [(codename, user) for user in ("root", "ana") for codename in ("bookworm", "trixie")]
 COMMANDS = {"demo": ("sh", "deploy/demo.sh", "--once"), "suite": ("sh", "tests/run.sh")}
-SCENARIOS = [("demo", *host) for host in HOSTS] + [("suite", "bookworm", "ana"), ("suite", "trixie", "root")]
-"""The suite as each user and on each release once: the machine that runs this has played root on its own release."""
+SCENARIOS = [("demo", *host) for host in HOSTS] + [("suite", "trixie", "ana")]
+"""The suite once, on the release and as the user that the machine which runs this is not: it has played it itself."""
 POLICY = "usr/sbin/policy-rc.d"
 
 
