@@ -34,6 +34,7 @@ from schemas.errors import (
     Temporary,
     Unhealthy,
 )
+from schemas.notice import Notices
 from schemas.plan import Activation, Change, DriftClass, NextRound, Plan
 
 ROUNDS = 20
@@ -108,6 +109,8 @@ def converge(house: House, spec: HostSpec, *, revision: str, undoing: str | None
         drifts.tell(house.state, house.events, view, revision=revision, at=house.clock())
         view = _without(view, memory.failed)
         inventory.settle(house.state, view, revision)
+        for released in view.released:
+            house.events.change("change.made", released, revision=revision)
         ripe = _postponing(view)
         if settled(ripe):
             failing = {**memory.failed, **view.refused}
@@ -143,7 +146,7 @@ def _round(house: House, spec: HostSpec, site: Site, view: View, memory: _Pass, 
             if not _apply(house, change, memory, revision) and PROSODY in change.touches:
                 return  # it moved under our hands: what lies there now is nothing to make live, nor to start
         owing.withdraw(house, owed_before, {change.id for change in plan.changes} - memory.touched)
-        if _take_back(house, spec, site, plan, memory, revision):
+        if _take_back(house, spec, site, plan, memory, revision, owed_before):
             return
         mark = health.mark_log(site)
         if (owed := plan.activation(PROSODY)) is not None:
@@ -160,9 +163,11 @@ def _round(house: House, spec: HostSpec, site: Site, view: View, memory: _Pass, 
     house.state.clear_owed()
 
 
-def _take_back(house: House, spec: HostSpec, site: Site, plan: Plan, memory: _Pass, revision: str) -> bool:
+def _take_back(
+    house: House, spec: HostSpec, site: Site, plan: Plan, memory: _Pass, revision: str, before: Notices
+) -> bool:
     """Put back what services say no to; whether Prosody reads any of it, which has to be looked at anew then."""
-    refused = owing.check(house, spec, site, revision=revision)
+    refused = owing.check(house, spec, site, revision=revision, before=before)
     memory.failed |= refused
     memory.made = [change for change in memory.made if change.id not in refused]
     return any(change.id in refused and PROSODY in change.touches for change in plan.changes)

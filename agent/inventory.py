@@ -60,4 +60,4 @@ def settle(state: State, view: View, revision: str) -> None:
                     made=ours.made if ours else False,
                 )
             )
-    state.settle_round(news, gone=view.released, owes=state.owed())
+    state.settle_round(news, gone=[change.id for change in view.released], owes=state.owed())

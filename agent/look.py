@@ -50,11 +50,11 @@ class Memory(Struct, frozen=True, kw_only=True):
 
 
 class View(Struct, frozen=True, kw_only=True):
-    """What a look found. `by` names the reconciler of each id, `released` are ids that cease to be ours."""
+    """What a look found. `by` names the reconciler of each id, `released` is what ceases to be ours."""
 
     plan: Plan
     by: Mapping[str, str]
-    released: tuple[str, ...]
+    released: tuple[Change, ...]
     contested: frozenset[str]
     """Ids of what was told as contested, and is left alone for a while."""
     digest: str
@@ -67,7 +67,7 @@ def look(reader: Tracer, spec: HostSpec, site: Site, memory: Memory, *, revision
     """One round's plan. Raises SpecError (a template), TooDear and Temporary."""
     verdicts: list[Verdict] = []
     reported: list[Change] = []
-    released: list[str] = []
+    released: list[Change] = []
     by: dict[str, str] = {}
     for reconciler in RECONCILERS:
         owned = memory.owned.get(reconciler.name, {})
@@ -117,7 +117,7 @@ def _with_services(reader: Reader, spec: HostSpec, site: Site, plan: Plan) -> Pl
 
 def _insist_on_verdicts(name: str, owned: Mapping[str, Owned], judged: drift.Judged) -> None:
     """An object of ours about which nothing is said would stay in the inventory for ever."""
-    said = {v.id for v in (*judged.verdicts, *judged.reported)} | set(judged.released)
+    said = {v.id for v in (*judged.verdicts, *judged.reported, *judged.released)}
     if silent := sorted(set(owned) - said):
         raise AgentError(f"reconciler {name} says nothing of {', '.join(silent)}; this is a mistake of ours")
 

@@ -19,20 +19,20 @@ from schemas.record import Owned
 class Judged(Struct, frozen=True, kw_only=True):
     """The verdicts of one reconciler, sorted by what may be done about them.
 
-    `verdicts` may be carried out, `reported` are told and left, `released` are ids that cease to be ours
-    without anything being done.
+    `verdicts` may be carried out, `reported` are told and left, `released` cease to be ours without
+    anything being done.
     """
 
     verdicts: tuple[Verdict, ...]
     reported: tuple[Change, ...]
-    released: tuple[str, ...]
+    released: tuple[Change, ...]
 
 
 def judge(verdicts: Iterable[Verdict], owned: Mapping[str, Owned]) -> Judged:
     """Give each change its class, and sort by the table."""
     todo: list[Verdict] = []
     reported: list[Change] = []
-    released: list[str] = []
+    released: list[Change] = []
     for verdict in verdicts:
         if not isinstance(verdict, Change):
             todo.append(verdict)
@@ -44,7 +44,7 @@ def judge(verdicts: Iterable[Verdict], owned: Mapping[str, Owned]) -> Judged:
             case "report":
                 reported.append(change)
             case "release":
-                released.append(change.id)
+                released.append(_let_go(change))
             case "leave":
                 # the digest stays what we wrote, if anything: an edit that is ignored now may have to be kept later
                 todo.append(Holds(id=change.id, wanted=change.wanted or "", live=_written(owned.get(change.id))))
@@ -81,6 +81,14 @@ def _decision(change: Change, ours: Owned | None) -> str:
     if change.policy is Policy.DETECT and change.drift is DriftClass.CORRECTIVE:
         return "report"
     return "apply"
+
+
+def _let_go(change: Change) -> Change:
+    """What would have gone, did the table not say that it stays."""
+    if change.kind is Kind.RELEASED:
+        return change
+    why = "git ignored it" if change.policy is Policy.IGNORE else "it was here before prosodist"
+    return replace(change, kind=Kind.RELEASED, why=f"{change.why}; {why}, and stays", actions=(), diff=())
 
 
 def _keeping(change: Change, ours: Owned | None) -> Change:

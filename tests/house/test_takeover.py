@@ -75,6 +75,22 @@ def test_without_state_equal_things_are_taken_over_and_others_are_kept(living: P
     assert len(living.told("state.lost")) == 1
 
 
+def test_what_was_here_before_is_let_go_of_and_told(living: Place) -> None:
+    """Once, when git says nothing of it any more: it lies there as it did, and nobody looks after it now."""
+    theirs = living.home / "theirs"
+    theirs.write_text("theirs\n")
+    theirs.chmod(0o644)
+    living.push(document=DOCUMENT + '  <home>/theirs: {content: "theirs\\n"}\n')
+    living.reconcile()
+    assert [told for told in living.told("change.made") if told["object"] == str(theirs)] == []
+    living.push(document=DOCUMENT)
+    living.reconcile()
+    living.reconcile(full=True)
+    (told,) = [told for told in living.told("change.made") if told["object"] == str(theirs)]
+    assert (told["kind"], told["reason"]) == ("released", "gone from git; it was here before prosodist, and stays")
+    assert theirs.read_text() == "theirs\n"
+
+
 def test_without_state_a_rewritten_history_is_still_refused(living: Place) -> None:
     """The second copy of the accepted revision stands beside the settings."""
     head = living.repository.head()

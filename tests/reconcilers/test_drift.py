@@ -65,7 +65,7 @@ def test_each_cell(seen: str, policy: Policy) -> None:
     done = [verdict for verdict in judged.verdicts if isinstance(verdict, Change)]
     assert len(done) == outcome.endswith("applied")
     assert len(judged.reported) == (outcome == "reported")
-    assert judged.released == ((OBJECT,) if outcome == "let go of" else ())
+    assert [(gone.id, gone.actions) for gone in judged.released] == [(OBJECT, ())] * (outcome == "let go of")
     assert [type(verdict) for verdict in judged.verdicts if verdict not in done] == [Holds] * (outcome == "left")
     for verdict in (*done, *judged.reported):
         assert verdict.drift is drift
@@ -83,7 +83,8 @@ def test_ignored_things_are_made_when_absent() -> None:
 
 def test_what_we_did_not_make_is_let_go_of() -> None:
     """It was there before, and as git wanted it."""
-    assert judge([change(Policy.CORRECT, None, WRITTEN)], owned(WISH, made=False)).released == (OBJECT,)
+    (gone,) = judge([change(Policy.CORRECT, None, WRITTEN)], owned(WISH, made=False)).released
+    assert (gone.kind, gone.why.partition("; ")[2]) == (Kind.RELEASED, "it was here before prosodist, and stays")
 
 
 def test_what_lay_there_before_is_kept() -> None:
