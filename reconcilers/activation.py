@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from reconcilers.contract import FileInfo, Process, Reader, Site
+from reconcilers.contract import TICK, FileInfo, Process, Reader, Site
 from reconcilers.loading import is_plain
 from reconcilers.profiles import manager
 from schemas.desired import HostSpec
@@ -57,10 +57,6 @@ def running_process(reader: Reader, site: Site) -> Process | None:
     return manager(site).process(reader)
 
 
-_TICK = 2.0
-"""Seconds by which a file must be older than a process to be what the process has read."""
-
-
 def known_running(reader: Reader, process: Process, spec: HostSpec) -> Loaded | None:
     """What this process was last proven to have loaded; or a former one, where nothing that it read has changed since.
 
@@ -78,7 +74,7 @@ def known_running(reader: Reader, process: Process, spec: HostSpec) -> Loaded | 
 
 
 def _is_older(file: FileInfo | None, instant: float) -> bool:
-    return file is not None and file.signature.ctime_ns / 1e9 < instant - _TICK
+    return file is not None and file.signature.ctime_ns / 1e9 < instant - TICK
 
 
 def running_record(process: Process, loaded: Loaded) -> dict[str, Any]:

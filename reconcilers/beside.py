@@ -7,28 +7,24 @@ when we start it: what lies on the disk after a death between write and restart 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from reconcilers import dropins
-from reconcilers.contract import Reader, Site, Unit
+from reconcilers.contract import TICK, Reader, Site, Unit
 from reconcilers.managers import systemd
 from reconcilers.profiles import manager
 from reconcilers.units import in_order, is_up, put_right
 from schemas.actions import Action, Control, Forget, Remember
 from schemas.desired import HostSpec
-from schemas.plan import Change, Holds, Kind, PathChanges, Policy, Verdict, Wait, Word
+from schemas.needs import is_the_hosts
+from schemas.plan import ByHand, Change, Holds, Kind, PathChanges, Policy, Verdict, Wait, Word
 from schemas.record import Owned, Record
 from schemas.units import unit_name
 
 if TYPE_CHECKING:
     from schemas.desired.services import Service
-
-_TICK = 2.0
-"""Seconds by which a file must be older than a process to be what the process was started with."""
-_UNITS = PurePosixPath("/etc/systemd/system")
 
 
 class Seen(Struct, frozen=True, kw_only=True):
@@ -83,7 +79,7 @@ def known_to_run_with(record: Record | None, unit: Unit, lies_there: str, *, sin
     the same, unless the file was changed since then too.
     """
     if record is None:
-        return lies_there if changed < since - _TICK and not unit.is_stale else ""
+        return lies_there if changed < since - TICK and not unit.is_stale else ""
     is_known = 0 < since <= record.at or changed <= record.at
     return str(record.value["has"]) if is_known else "unknown"
 
@@ -140,8 +136,11 @@ class _Verdict(Struct, frozen=True, kw_only=True):
         """The one verdict on it."""
         unit, service = self.seen.unit, self.service
         if unit.load == "not-found":
-            file = _UNITS / unit_name(self.name)
+            file = dropins.PLACE / unit_name(self.name)
             return self._wait(f"there is no unit {file.name}; install what brings it", PathChanges(file))
+        if is_the_hosts(unit.name) and not self.site.allows("services", self.name):  # an alias, as was not seen in git
+            why = f"is {unit.name} by another name; needs allow: {{services: [{self.name}]}} in agent.yaml on the host"
+            return self._wait(why, ByHand())
         right = put_right(unit, enabled=service.enabled, running=service.running)
         if right.actions:
             return self._change(right.why, right.actions)
@@ -154,7 +153,7 @@ class _Verdict(Struct, frozen=True, kw_only=True):
     def _id(self) -> str:
         return f"service:{self.name}"
 
-    def _wait(self, why: str, until: PathChanges | Word) -> Wait:
+    def _wait(self, why: str, until: PathChanges | Word | ByHand) -> Wait:
         return Wait(id=self._id, why=why, until=until, origin=self.spec.origin("services", self.name))
 
     def _is_behind(self) -> bool:

@@ -19,6 +19,9 @@ from schemas.plan import Verdict
 from schemas.record import Owned, Record
 from schemas.secret import Secret
 
+TICK = 2.0
+"""Seconds by which a file must be older than a process to be what the process has read."""
+
 
 class FileInfo(Struct, frozen=True, kw_only=True):
     """What lstat says, with names for numbers. `kind`: file, directory, link, other. `target` is a link's text."""

@@ -21,7 +21,7 @@ from schemas.actions import Action, Control, Forget, MakeDir, RemoveFile, WriteF
 from schemas.desired import HostSpec
 from schemas.plan import Change, Holds, Kind, Policy, Verdict
 from schemas.record import Owned
-from schemas.units import unit_name
+from schemas.units import PROSODY, unit_name
 
 if TYPE_CHECKING:
     from schemas.desired.services import Service
@@ -32,7 +32,6 @@ PLACE = PurePosixPath("/etc/systemd/system")
 _FILE = "prosodist.conf"
 _HEADER = "# Written by prosodist from `services` in git; what is changed here is put back.\n[Service]\n"
 _MODE = 0o644
-_PROSODY = "prosody"
 
 
 class Seen(Struct, frozen=True, kw_only=True):
@@ -163,7 +162,7 @@ def _verdict(each: PurePosixPath, seen: Seen, name: str, spec: HostSpec, site: S
 def _gone(each: PurePosixPath, seen: Seen, spec: HostSpec, site: Site) -> Change:
     """A service that git names no more is let go of; what we gave it goes, which takes a restart."""
     unit = _unit(each)
-    is_named = any(unit_name(name) == unit for name in (_PROSODY, *spec.host.services))
+    is_named = any(unit_name(name) == unit for name in (PROSODY, *spec.host.services))
     restart: tuple[Action, ...] = ()
     if not is_named:
         verbs = (Control(unit=unit, verb="daemon-reload"), Control(unit=unit, verb="try-restart"))
@@ -188,7 +187,7 @@ def _gone(each: PurePosixPath, seen: Seen, spec: HostSpec, site: Site) -> Change
 
 
 def _touches(service: str) -> frozenset[str]:
-    return frozenset({_PROSODY}) if unit_name(service) == systemd.UNIT else frozenset()
+    return frozenset({PROSODY}) if unit_name(service) == systemd.UNIT else frozenset()
 
 
 def _live(seen: Seen, site: Site) -> str | None:

@@ -16,14 +16,13 @@ from reconcilers import known
 from reconcilers.contract import Reader, Site, Unit
 from reconcilers.managers import systemd
 from reconcilers.profiles import manager
+from reconcilers.units import UP
 from schemas.actions import Control, Link, MakeDir, RemoveFile, Run, WriteBlock, WriteFile
 from schemas.desired import HostSpec
 from schemas.notice import NOTICES, Debt, Notices, Told
 from schemas.plan import Activation, ByHand, Change, Disruption, Verdict, Wait
+from schemas.units import PROSODY
 
-PROSODY = "prosody"
-UP = frozenset({"active", "reloading", "refreshing", "activating"})
-"""ActiveState of a unit that has read its files, or is at it."""
 _IN_FILES = ("file:", "block:")
 """How the id of what `files` writes begins."""
 _CHECK_TIMEOUT = 30.0

@@ -18,14 +18,13 @@ from schemas.actions import Action, Control, Spawn
 from schemas.desired import HostSpec
 from schemas.plan import Change, Holds, Kind, NextRound, Plan, Verdict, Wait, Word
 from schemas.record import Owned
-from schemas.units import unit_name
+from schemas.units import PROSODY, unit_name
 
 if TYPE_CHECKING:
     from schemas.desired.services import Service
 
 NAME = "services"
-_PROSODY = "prosody"
-_ID = f"service:{_PROSODY}"
+_ID = f"service:{PROSODY}"
 
 
 class Have(Struct, frozen=True, kw_only=True):
@@ -57,7 +56,7 @@ def observe(reader: Reader, spec: HostSpec, owned: Mapping[str, Owned], site: Si
         end=(),
         is_alive=running.live is not None,
         config=reader.read(site.paths.config),
-        unit=beside.look(reader, _PROSODY, reader.unit(systemd.UNIT), site) if by is systemd else None,
+        unit=beside.look(reader, PROSODY, reader.unit(systemd.UNIT), site) if by is systemd else None,
         others=others,
     )
 
@@ -108,8 +107,8 @@ def _prosody(spec: HostSpec, have: Have, site: Site) -> Iterator[Verdict]:
             actions=running.actions,
             wanted=site.digest(running.wanted.encode() + will),
             live=None if running.live is None else site.digest(running.live.encode() + runs_with),
-            origin=spec.origin("services", _PROSODY) or spec.origin("prosody"),
-            touches=frozenset({_PROSODY}),
+            origin=spec.origin("services", PROSODY) or spec.origin("prosody"),
+            touches=frozenset({PROSODY}),
         )
 
 
@@ -126,14 +125,12 @@ def _with_drop_in(running: Running, have: Have, spec: HostSpec, site: Site) -> t
     verbs = {action.verb for action in running.actions if isinstance(action, Control)}
     if "start" in verbs:
         running = replace(
-            running, actions=(*beside.read_before(running.actions, seen, will), *beside.remember(_PROSODY, seen, will))
+            running, actions=(*beside.read_before(running.actions, seen, will), *beside.remember(PROSODY, seen, will))
         )
     elif "stop" not in verbs and running.live is not None and will != seen.runs_with and _is_ours(have):
         restart = beside.read_before(in_order(seen.unit, "restart"), seen, will or seen.runs_with)
         why = " and ".join(filter(None, (running.why, "runs with former limits, environment or umask")))
-        running = replace(
-            running, why=why, actions=(*running.actions, *restart, *beside.remember(_PROSODY, seen, will))
-        )
+        running = replace(running, why=why, actions=(*running.actions, *restart, *beside.remember(PROSODY, seen, will)))
     else:
         will = seen.runs_with
     return running, _text(seen.runs_with), _text(will)
@@ -166,6 +163,6 @@ def _gone(have: Have) -> Change:
         actions=have.end,
         wanted=None,
         live=_ID if have.is_alive else None,
-        touches=frozenset({_PROSODY}),
+        touches=frozenset({PROSODY}),
         removes=0,  # its configuration counts
     )

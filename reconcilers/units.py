@@ -9,7 +9,8 @@ from msgspec import Struct
 from reconcilers.contract import Unit
 from schemas.actions import Control
 
-_UP = frozenset({"active", "reloading", "refreshing", "activating"})
+UP = frozenset({"active", "reloading", "refreshing", "activating"})
+"""ActiveState of a unit that has read its files, or is at it."""
 _OFF = frozenset({"disabled", "linked", "linked-runtime", "enabled-runtime", "bad"})
 """Of a unit that nobody can enable (static, generated, transient, an alias) what it comes with decides."""
 _MASKED = frozenset({"masked", "masked-runtime"})
@@ -33,7 +34,7 @@ def is_up(unit: Unit) -> bool:
         return True
     if unit.active == "inactive" and unit.type == "oneshot" and not unit.remains:
         return unit.result == "success"
-    return unit.active in _UP and unit.sub not in _DYING
+    return unit.active in UP and unit.sub not in _DYING
 
 
 def put_right(unit: Unit, *, enabled: bool, running: bool) -> Right:
@@ -58,7 +59,7 @@ def _steps(unit: Unit, *, enabled: bool, running: bool) -> Iterator[tuple[tuple[
         yield _starting(unit)
     elif running and enabled and unit.active == "inactive" and not unit.is_skipped and unit.enabled in _OFF:
         yield ("start",), "has not run"  # a oneshot that was not enabled until now
-    elif not running and (unit.active in _UP or unit.sub in _DYING):
+    elif not running and (unit.active in UP or unit.sub in _DYING):
         yield ("stop",), "runs, and is not to"
 
 

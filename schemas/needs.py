@@ -22,8 +22,8 @@ _SHOWN_BY_ROOT = "/etc/motd"
 _OWN_VARIABLES = ("LD_", "LUA_", "PATH")
 _PROSODY = "prosody"
 _OF_SYSTEMD = re.compile(
-    r"(?!systemd-sysctl$)(systemd-.*|initrd-.*|rescue|emergency|debug-shell|(console-|container-|serial-)?getty(@.*)?"
-    r"|autovt@.*|kmod|quotaon|rc-local|halt-local|user(-runtime-dir)?@.*|dbus(-broker|-org\.freedesktop\..*)?)"
+    r"(?!systemd-sysctl(\.service)?$)(systemd-.*|initrd-.*|rescue|emergency|debug-shell"
+    r"|(console-|container-|serial-)?getty(@.*)?|autovt@.*|kmod|quotaon|rc-local|halt-local|user(-runtime-dir)?@.*|dbus(-broker|-org\.freedesktop\..*)?)"
     r"(\.(service|socket|timer|path))?"
 )
 """Units that come with systemd, and their aliases: one powers the host off, another gives a shell to anybody."""

@@ -6,6 +6,8 @@ SUFFIXES = frozenset(
     {"service", "socket", "timer", "path", "mount", "automount", "swap", "target", "slice", "scope", "device"}
 )
 """The kinds of units."""
+PROSODY = "prosody"
+"""The service of the language that is Prosody's own."""
 LONGEST = 255
 """Characters in the name of a unit."""
 

@@ -1,4 +1,4 @@
-"""Drop-ins that may not be written, and what is started beside them."""
+"""Drop-ins that may not be written, and what is started or left beside them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reconcilers import beside, dropins
 from reconcilers.contract import Site, Unit
 from schemas.actions import Control, Remember
 from schemas.desired import HostSpec
-from schemas.plan import Change
+from schemas.plan import Change, Wait
 
 DEAD = Unit(name="a.service", load="loaded", active="inactive", sub="dead", enabled="enabled", pid=0)
 LIMITED: Any = {"rlimits": {"nofile": 5}}
@@ -56,6 +56,19 @@ def test_a_start_reads_the_drop_in_first(site: Site) -> None:
         "start",
     ]
     assert verbs(_started(wanted(a={}), seen, site)) == ["start"], "there is nothing to read"
+
+
+def test_an_alias_of_the_hosts_own_is_left(site: Site) -> None:
+    """systemd says whose name it is: nothing is done with one of its own units, until the host allows it."""
+    seen = beside.Seen(
+        unit=replace(DEAD, name="systemd-poweroff.service"), lies_there="", runs_with="", is_remembered=False
+    )
+    shut = replace(site, allows=lambda word, value: False)
+    (verdict,) = beside.plan(wanted(a={}), {"a": seen}, {}, shut)
+    assert isinstance(verdict, Wait) and "is systemd-poweroff.service by another name" in verdict.why
+    assert verbs(_started(wanted(a={}), seen, site)) == ["start"]
+    sysctl = replace(seen, unit=replace(DEAD, name="systemd-sysctl.service"))
+    assert verbs(_started(wanted(a={}), sysctl, shut)) == ["start"], "which is open to all"
 
 
 def test_what_is_put_back_by_nobody_is_not_believed(site: Site) -> None:
