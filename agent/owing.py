@@ -68,10 +68,11 @@ def withdraw(house: House, former: Notices, untouched: Iterable[str]) -> None:
 # --- checks, and the way back ---
 
 
-def check(house: House, spec: HostSpec, site: Site, *, revision: str) -> dict[str, str]:
+def check(house: House, spec: HostSpec, site: Site, *, revision: str, before: Notices) -> dict[str, str]:
     """Ask each service whether its new files are good; put back what was there where it says no.
 
-    The answer is id → words for each object that was put back.
+    The answer is id → words for each object that was put back. Nobody else is told of these, but for what they were
+    owed `before`.
     """
     refused: dict[str, str] = {}
     known_now = notices.recall(house.host)
@@ -92,6 +93,8 @@ def check(house: House, spec: HostSpec, site: Site, *, revision: str) -> dict[st
         if known_now.refused.get(owed.service) != refusal:
             house.events.tell("service.refused", level="error", revision=revision, object=owed.service, reason=words)
         refused |= dict.fromkeys(debt.objects, words)
+    if refused:
+        withdraw(house, before, refused)
     return refused
 
 
