@@ -45,7 +45,8 @@ def ask(action: AskApt, *, former: Offers | None, now: float) -> Offers:
         _check_free(_LISTS_LOCK, "reads apt's lists anew")
         done = processes.run((_APT_GET, "update", "-o", "APT::Update::Error-Mode=any"), timeout=_HOUR)
         if done.code != 0:
-            raise Temporary(f"{_APT_GET} update: {_words(done)}; it is tried again")
+            words = f"{_APT_GET} update: {_words(done)}; it is tried again in some minutes, or by prosodist reconcile"
+            raise Temporary(words, retry_after=offers.PAUSE)
     said = processes.run((_APT_CACHE, "policy", "--", *action.packages), timeout=60.0)
     if said.code != 0:
         raise Temporary(f"{_APT_CACHE} policy: {_words(said)}; it is tried again")

@@ -256,7 +256,13 @@ class LocalHost(Eyes):
     def _ask_apt(self, action: AskApt) -> None:
         record = self._recall(offers.RECORD)
         former = Offers.from_json(record.value) if record else None
-        self._remember(offers.RECORD, apt.ask(action, former=former, now=self._clock()).to_json())
+        try:
+            found = apt.ask(action, former=former, now=self._clock())
+        except Temporary as error:
+            if error.retry_after is not None:
+                self._remember(offers.UNREAD, {"said": action.said, "words": str(error)})
+            raise
+        self._remember(offers.RECORD, found.to_json())
 
     def _choose_ports(self, action: ChoosePorts) -> None:
         record = self._recall(action.id)

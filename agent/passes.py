@@ -18,6 +18,7 @@ from agent.state import Anchor, StateUnusable
 from agent.telling import Telling
 from agent.trace import Proof
 from reconcilers.apt import own
+from reconcilers.apt.offers import UNREAD
 from schemas.actions import CHECKS
 from schemas.desired import HostSpec
 from schemas.errors import AgentError, SourceRefused, SpecError, Stalled, Temporary
@@ -126,8 +127,8 @@ class Passes:
     def _pass(self, *, full: bool, retry: bool) -> Outcome:
         state = self._house.state
         if retry:
-            state.forget(STALLED)
-            state.forget(CHECKS)
+            for record in (STALLED, CHECKS, UNREAD):
+                state.forget(record)
             owing.forgive(state, self._house.clock())
             if state.drift_forgiven(CONTESTED_AFTER):
                 self.forget_proof()  # it knows that these are left alone

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from reconcilers.apt import have as seen
 from reconcilers.apt import verdict
 from reconcilers.apt.have import Have as Have
-from reconcilers.apt.wanted import PROSODY, Wanted, wanted
+from reconcilers.apt.wanted import OWN, PROSODY, Wanted, wanted
 from reconcilers.contract import Reader, Site
 from schemas.actions import AskApt
 from schemas.desired import HostSpec
-from schemas.plan import Change, Holds, Kind, Verdict
+from schemas.plan import Change, Holds, Instant, Kind, Verdict, Wait
 from schemas.record import Owned
 
 NAME = "packages"
@@ -51,6 +51,10 @@ def _lists(have: Have, ours: Owned | None) -> Iterator[Verdict]:
         if ours is not None:
             yield Holds(id=LISTS, wanted="read", live="read")
         return
+    if have.asking.after is not None:
+        yield Wait(id=LISTS, why=have.asking.why, until=Instant(have.asking.after), origin=have.open[0].origin)
+        return
+    is_first = any(one.id == OWN and one.name not in have.installed for one in have.open)
     yield Change(
         id=LISTS,
         kind=Kind.CHANGED,
@@ -59,5 +63,5 @@ def _lists(have: Have, ours: Owned | None) -> Iterator[Verdict]:
         wanted="read",
         live=(ours.digest or None) if ours is not None else None,  # that they grow old is nobody's drift
         origin=have.open[0].origin,
-        touches=frozenset({PROSODY} if any(PROSODY in one.touches for one in have.open) else ()),
+        touches=frozenset({PROSODY} if is_first else ()),  # one that is there needs no mirror
     )

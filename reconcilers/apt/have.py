@@ -71,4 +71,6 @@ def _with_offers(reader: Reader, site: Site, seen: Have) -> Have:
     missing = [one.name for one in seen.open if one.name not in latest]
     known, said = offers.recall(reader), offers.name_sources(reader, site)
     asking = offers.must_ask(reader, known, said, missing=missing, latest=latest)
+    if asking is not None:
+        asking = offers.spare(reader, asking, said)
     return replace(seen, offers=known, asking=asking, said=said, kept=own)

@@ -17,6 +17,10 @@ from reconcilers.contract import Reader, Site
 
 RECORD = "apt:offers"
 LISTS = PurePosixPath("/var/lib/apt/lists")
+UNREAD = "apt:unread"
+"""The record of lists that could not be read anew: `said`, as in `Offers`, and apt's `words`."""
+PAUSE = 600.0
+"""Seconds for which a mirror that did not answer is left alone."""
 HOUR, DAY = 3600.0, 86400.0
 """Seconds for which an answer does for a package that is not as it is wanted, and for one that is wanted `latest`."""
 _APT = PurePosixPath("/etc/apt")
@@ -67,10 +71,19 @@ def name_sources(reader: Reader, site: Site) -> str:
 
 
 class Asking(Struct, frozen=True, kw_only=True):
-    """Why apt has to be asked, and whether its lists are read anew for it."""
+    """Why apt has to be asked, and whether its lists are read anew for it; not before `after`, a mirror being away."""
 
     why: str
     update: bool
+    after: float | None = None
+
+
+def spare(reader: Reader, asking: Asking, said: str) -> Asking:
+    """Not at every poll: who could not be reached a moment ago is given some minutes, unless others are asked now."""
+    failed = reader.recall(UNREAD) if asking.update else None
+    if failed is None or failed.value["said"] != said or reader.due(failed.at + PAUSE):
+        return asking
+    return Asking(why=failed.value["words"], update=True, after=failed.at + PAUSE)
 
 
 def must_ask(

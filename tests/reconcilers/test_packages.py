@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 from world import World, spec
 
-from agent import look
+from agent import apt, look, processes
 from agent.look import Memory
 from reconcilers import dpkg, drift, packages
 from reconcilers.apt import offers
@@ -20,10 +20,11 @@ from reconcilers.apt.have import Have
 from reconcilers.apt.offers import Asking, Offers
 from reconcilers.apt.together import together
 from reconcilers.apt.wanted import wanted
-from reconcilers.contract import Site
+from reconcilers.contract import Completed, Site
 from schemas.actions import AskApt, Control, Hold, Install, Pick, Remove
 from schemas.desired import HostSpec
-from schemas.plan import Change, Holds, Kind, Verdict, Wait
+from schemas.errors import Temporary
+from schemas.plan import Change, Holds, Instant, Kind, Verdict, Wait
 from schemas.record import Owned
 
 OFFER = tuple(Candidate(version=f"{number}.0-1", priority=500, suites=("stable",)) for number in (3, 2, 1))
@@ -150,6 +151,34 @@ def test_what_waits_for_a_word_goes_along_with_nobody(site: Site) -> None:
     assert allowed() == {"package:a": (Remove(package="a"),)}
     _, held = look.hold(list(verdicts.values()), said, Memory(owned={}, fights={}), "revision")
     assert allowed(look.name_held(held, "revision"))["package:a"] == (Remove(package="a", along=("b", "c")),)
+
+
+def test_a_prosody_that_is_there_needs_no_mirror(site: Site) -> None:
+    """Only before there is one does all of a commit fail with the lists."""
+    said, asking = _wish({"version": "3"}, a="latest"), Asking(why="", update=True)
+    assert _change(_plan(said, site, asking=asking)["lists:apt"]).touches == {"prosody"}
+    there = {"prosody": "2.0-1", "a": "1.0-1"}
+    assert not _change(_plan(said, site, asking=asking, installed=there)["lists:apt"]).touches
+
+
+def test_a_mirror_that_is_away_is_left_alone_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told as what is waited for, and asked again after some minutes; one that git names now, at once."""
+    world = World(tmp_path, Path("/usr/bin/prosody"))
+    monkeypatch.setattr(apt, "_check_free", lambda *_: None)
+    monkeypatch.setattr(processes, "run", lambda *_, **__: Completed(code=100, stdout=b"", stderr=b"E: no route"))
+    with pytest.raises(Temporary):
+        world.host.perform(AskApt(packages=("a",), update=True, said="y"))
+    asking = Asking(why="were never read", update=True)
+    spared = offers.spare(world.host, asking, "y")
+    verdict = _plan(_wish(a="1"), replace(world.site, profile="debian"), asking=spared)["lists:apt"]
+    assert (
+        isinstance(verdict, Wait)
+        and "E: no route" in verdict.why
+        and verdict.until == Instant(world.now + offers.PAUSE)
+    )
+    assert offers.spare(world.host, asking, "other") == asking
+    world.now += offers.PAUSE
+    assert offers.spare(world.host, asking, "y") == asking
 
 
 def test_a_hold_is_gits_or_somebody_elses(site: Site) -> None:
