@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from agent import processes
+from reconcilers.files.checking import AGAIN_AFTER
 from schemas.actions import CHECKS, Check
 from schemas.errors import CheckRefused, Excessive
 from schemas.record import Record
@@ -52,7 +53,9 @@ class Inspector:
                 self._remember(CHECKS, known)
             return
         text = f"{check.argv[0]} finds it wrong, {what}; correct it in git"
-        self._remember(CHECKS, {**known, str(path): {"wish": check.wish, "words": text, "at": self._clock()}})
+        now = self._clock()
+        known = {id_: said for id_, said in known.items() if now < said["at"] + AGAIN_AFTER}  # the rest is void
+        self._remember(CHECKS, {**known, str(path): {"wish": check.wish, "words": text, "at": now}})
         raise CheckRefused(f"{path}: {text}")
 
 

@@ -14,7 +14,7 @@ from reconcilers.files.wanted import Wanted, revealed
 from schemas.actions import CHECKS, Check
 from schemas.plan import Change, PathChanges, Verdict, Wait
 
-_AGAIN_AFTER = 3600.0
+AGAIN_AFTER = 3600.0
 """Seconds until what was refused is tried again: what the program looks at besides may have changed."""
 
 
@@ -56,6 +56,6 @@ def heeded(verdict: Verdict, path: PurePosixPath, checking: Checking | None) -> 
 def _refusal(reader: Reader, path: PurePosixPath, wish: str) -> str:
     record = reader.recall(CHECKS)
     said: Mapping[str, Any] | None = record.value.get(str(path)) if record is not None else None
-    if said is None or said["wish"] != wish or reader.due(said["at"] + _AGAIN_AFTER):
+    if said is None or said["wish"] != wish or reader.due(said["at"] + AGAIN_AFTER):
         return ""
     return str(said["words"])

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from world import World, spec
 
 from reconcilers import files, ports
+from schemas.actions import CHECKS
 from schemas.desired import HostFile, HostSpec
 from schemas.errors import CheckRefused
 from schemas.plan import Change, Wait
@@ -82,6 +83,16 @@ def test_the_same_bytes_are_not_tried_again_at_once(world: World) -> None:
     assert isinstance(world.change(bad, files), Change)
     world.converge(wanted(world, check), ports, files)
     assert (world.home / "conf").read_text() == "good\n"
+
+
+def test_what_was_found_wrong_long_ago_is_forgotten(world: World) -> None:
+    """It keeps nothing back any more, and its path may be gone from git."""
+    check = program(world, "exit 3")
+    refused(world, wanted(world, check))
+    world.now += 3601
+    other = spec({}, files={f"{world.home}/other": {"content": "x", "check": (check, "<file>")}})
+    refused(world, other)
+    assert list(world.records[CHECKS].value) == [f"{world.home}/other"]
 
 
 def test_of_a_secret_the_program_says_nothing(world: World) -> None:
