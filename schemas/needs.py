@@ -181,7 +181,8 @@ def _running(host: Host) -> Iterator[Need]:
         if is_the_hosts(name):
             yield Need(way, "services", name)
         if not (service.enabled and service.running):
-            yield Need(way, "services", name, unless_made=(f"package:{name}", f"service:{name}"))
+            ours = (f"package:{name}", f"service:{name}")
+            yield Need(way, "services", name, unless_made=ours, unless_lacking=_brought_for(name, host))
         for key in ("environment", "rlimits", "umask"):
             if getattr(service, key) and (name != _PROSODY or (key == "environment" and _steers(service.environment))):
                 yield Need((*way, key), "services", name)
@@ -189,6 +190,14 @@ def _running(host: Host) -> Iterator[Need]:
         if job.user != _PROSODY:
             yield Need(("jobs", name, "user"), "users", job.user)
             yield Need(("jobs", name), "run", job.run[0] if job.run else str(job.script))
+
+
+def _brought_for(service: str, host: Host) -> str:
+    """The package which this document brings, and with it the service of its name; empty: none."""
+    if service == _PROSODY and host.prosody is not None:
+        return (host.prosody.package.name if host.prosody.package is not None else None) or _PROSODY
+    package = host.packages.apt.get(service) if host.packages is not None else None
+    return service if package is not None and package.version != "absent" else ""
 
 
 def _steers(environment: Mapping[str, str]) -> bool:

@@ -144,6 +144,16 @@ def test_what_the_agent_is_to_bring_it_may_hold(tmp_path: Path) -> None:
     assert mistakes(CASES["a package that is removed"], tmp_path, lacks=lacking)
 
 
+def test_what_comes_with_the_commit_it_may_leave_off(tmp_path: Path) -> None:
+    """On a bare host one commit brings a package and keeps its service from running; of another it is no word."""
+    case = Case("packages: {apt: [nginx]}\nservices: {nginx: {enabled: false, running: false}}\n", "")
+    assert not mistakes(case, tmp_path, lacks=frozenset({"nginx"}))
+    assert mistakes(case, tmp_path), "it was here before"
+    assert mistakes(CASES["a service that is stopped"], tmp_path, lacks=frozenset({"ssh"})), "nobody brings it"
+    own = Case("prosody: {}\nservices: {prosody: {running: false}}\n", "")
+    assert not mistakes(own, tmp_path, lacks=frozenset({"prosody"})) and mistakes(own, tmp_path)
+
+
 def test_what_the_agent_has_brought_is_steered_by_nobody_else(tmp_path: Path) -> None:
     """To remove it is one thing, to say what its process loads another."""
     everything = frozenset({"package:tor", "service:tor", "package:prosody", "service:prosody"})
