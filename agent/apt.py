@@ -105,10 +105,10 @@ def _install(picks: tuple[Pick, ...], without: tuple[str, ...], before: Mapping[
     `before` is what was installed before we touched anything.
     """
     words = list(map(_word, picks))
-    done = _as_unit(_APT_GET, "install", *_OPTIONS, "--no-remove", "--", *words, quiet=True)
+    done = _as_unit(_APT_GET, "install", *_OPTIONS, "--no-remove", "--", *words)
     going = _going(done.stdout.decode(errors="replace")) if done.code != 0 else frozenset()
     if going and going <= set(without):
-        done = _as_unit(_APT_GET, "install", *_OPTIONS, "--", *words, *(f"{name}-" for name in going), quiet=True)
+        done = _as_unit(_APT_GET, "install", *_OPTIONS, "--", *words, *(f"{name}-" for name in going))
     elif going:
         names = ", ".join(sorted(going - set(without)))
         raise Temporary(f"{', '.join(words)}: apt would remove {names} for it; say that these are absent, or leave it")
@@ -164,22 +164,18 @@ def _finish() -> None:
     journal = Path(dpkg.STATUS).with_name("updates")
     if not dpkg.is_half_done(Path(dpkg.STATUS).read_bytes()) and not any(journal.iterdir()):
         return
-    _as_unit(_DPKG, "--force-confold", "--configure", "-a", quiet=True)
+    _as_unit(_DPKG, "--force-confold", "--configure", "-a")
 
 
-def _as_unit(*argv: str, quiet: bool = False) -> Completed:
-    """Run it as a unit of its own; `quiet`: where no package may start, stop or restart Prosody."""
-    unit: tuple[str, ...] = (
+def _as_unit(*argv: str) -> Completed:
+    """Run it as a unit of its own, where no package may start, stop or restart Prosody."""
+    unit = (
         "/usr/bin/systemd-run", f"--unit={UNIT}", "--quiet", "--wait", "--pipe", "--collect",
         "--setenv=DEBIAN_FRONTEND=noninteractive", "--setenv=LC_ALL=C.UTF-8",
+        "--property=PrivateMounts=yes", f"--property=ExecStopPost=-/bin/rm -rf {quietly.PLACE}",
+        f"--setenv=PYTHONPATH={Path(__file__).resolve().parent.parent}",
+        sys.executable, "-P", "-m", "agent.quietly",
     )  # fmt: skip
-    if quiet:
-        unit += (
-            "--property=PrivateMounts=yes",
-            f"--property=ExecStopPost=-/bin/rm -rf {quietly.PLACE}",
-            f"--setenv=PYTHONPATH={Path(__file__).resolve().parent.parent}",
-            *(sys.executable, "-P", "-m", "agent.quietly"),
-        )
     for _ in range(_TRIES):
         _await_collection()
         done = processes.run((*unit, *argv), timeout=_HOUR)
@@ -187,16 +183,7 @@ def _as_unit(*argv: str, quiet: bool = False) -> Completed:
             break
         time.sleep(0.5)  # on a busy machine systemd has not forgotten the one before, and ran nothing
     _await_collection()
-    if quiet:
-        _sweep()
     return done
-
-
-def _sweep() -> None:
-    """What follows the unit may not come to it (status 219: its control group is gone), and says nothing of apt."""
-    import shutil
-
-    shutil.rmtree(quietly.PLACE, ignore_errors=True)
 
 
 def _await_collection() -> None:

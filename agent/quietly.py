@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import sys
 
 PLACE = "/usr/.prosodist"
-"""What a layer needs beside the directory it lies under. Empty of meaning when nothing runs."""
+"""What a layer needs beside the directory it lies under. Of no meaning when nothing runs."""
 _SBIN = "/usr/sbin"
 _POLICY = "policy-rc.d"
 _THEIRS = os.path.join(PLACE, "theirs")
@@ -34,6 +35,7 @@ def main(argv: list[str]) -> None:
     """Never returns. Raises OSError, and runs nothing, where no policy can be shown, or all would see it."""
     if os.path.samefile("/proc/self/ns/mnt", "/proc/1/ns/mnt"):
         raise OSError(f"{argv[0]}: this is the mount namespace of the whole host; run it in one of its own")
+    shutil.rmtree(PLACE, ignore_errors=True)  # what is to follow the unit may not have come to it, the last time
     layer, work = os.path.join(PLACE, "policy"), os.path.join(PLACE, "work")
     for directory in (PLACE, layer, work):
         os.makedirs(directory, mode=0o755, exist_ok=True)

@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from agent import apt
+from agent import apt, processes, units
 from reconcilers import dpkg
-from reconcilers.contract import Completed
+from reconcilers.contract import Completed, Unit
 from schemas.actions import Install, Pick, Remove
 from schemas.errors import ActionFailed, Temporary
 
@@ -83,6 +83,23 @@ def test_one_that_goes_along_is_nobodys_mistake(machine: Machine) -> None:
     machine.after = [_status(prosody="installed 1.0", vim="unpacked 1"), _status(prosody="installed 2.0")]
     apt.install(Install(packages=UPGRADE.packages, along=(Pick(name="vim", version="1"),)))
     assert len(machine.runs) == 2 and "vim=1" in machine.runs[0] and "vim=1" not in machine.runs[1]
+
+
+def test_whatever_dpkg_runs_can_touch_no_prosody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A removal runs scripts too."""
+    runs: list[tuple[str, ...]] = []
+
+    def run(argv: tuple[str, ...], **_: float) -> Completed:
+        runs.append(argv)
+        return Completed(code=0, stdout=b"", stderr=b"")
+
+    monkeypatch.setattr(processes, "run", run)
+    monkeypatch.setattr(
+        units, "look", lambda name: Unit(name=name, load="not-found", active="inactive", enabled="", pid=0)
+    )
+    apt._as_unit("/usr/bin/dpkg", "--remove", "vim")
+    assert runs[0][-4:] == ("agent.quietly", "/usr/bin/dpkg", "--remove", "vim")
+    assert "--property=PrivateMounts=yes" in runs[0]
 
 
 def test_dpkg_says_who_needs_what_stays(machine: Machine) -> None:

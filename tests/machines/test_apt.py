@@ -86,7 +86,7 @@ def _all_kinds_of_wishes_in_one_run(machine: Machine, repo: Repository) -> None:
     for version in ("1.0-1", "1.1-1", "2.0-1"):
         for name in ("first", "second", "third", "fourth"):
             conffile = {f"/etc/{name}.conf": f"{version}\n"}
-            repo.build(name, version, conffiles=conffile, scripts={"postinst": ASKING})
+            repo.build(name, version, conffiles=conffile, scripts={"postinst": ASKING, "prerm": ASKING})
         repo.build("elder", version)
     repo.build("lib", "1:1.0-1")
     repo.build("app", "1.0-1", depends="lib (>= 1:1.0)")
@@ -214,11 +214,14 @@ def _nothing_goes_for_another_unless_git_says_so(machine: Machine) -> None:
 
 def _gone_from_git_goes_when_nothing_needs_it(machine: Machine) -> None:
     (machine.root / "etc/third.conf").write_text("by hand\n")
+    (machine.root / "usr/.prosodist/policy/policy-rc.d").mkdir(parents=True)  # as a unit that was cut short leaves it
+    machine.run("rm", "-f", "/run/answered")
     outcome = _say(machine, app="present")
     if outcome["held"]:
         assert machine.prosodist("confirm").status == 0
     assert _installed(machine).keys() == {"app", "lib"}, outcome
     assert (machine.root / "etc/third.conf").read_text() == "by hand\n", "removed, and not purged"
+    assert "prosody 101" in machine.run("cat", "/run/answered").output.splitlines(), "a removal touches none either"
     assert _pass(machine)["result"] == "in_sync"
     _say(machine)
     assert "app" not in _installed(machine)
