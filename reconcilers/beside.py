@@ -19,7 +19,7 @@ from reconcilers.units import in_order, is_up, put_right
 from schemas.actions import Action, Control, Forget, Remember
 from schemas.desired import HostSpec
 from schemas.needs import is_the_hosts
-from schemas.plan import ByHand, Change, Holds, Kind, PathChanges, Policy, Verdict, Wait, Word
+from schemas.plan import ByHand, Change, Holds, Kind, PathChanges, Policy, Verdict, Wait
 from schemas.record import Owned, Record
 from schemas.units import unit_name
 
@@ -153,7 +153,7 @@ class _Verdict(Struct, frozen=True, kw_only=True):
     def _id(self) -> str:
         return f"service:{self.name}"
 
-    def _wait(self, why: str, until: PathChanges | Word | ByHand) -> Wait:
+    def _wait(self, why: str, until: PathChanges | ByHand) -> Wait:
         return Wait(id=self._id, why=why, until=until, origin=self.spec.origin("services", self.name))
 
     def _is_behind(self) -> bool:
@@ -163,7 +163,7 @@ class _Verdict(Struct, frozen=True, kw_only=True):
 
     def _restart(self) -> Verdict:
         if self.service.on_change == "report":
-            return self._wait("runs with former limits, environment or umask; restart it by hand", Word())
+            return self._wait("runs with former limits, environment or umask; restart it by hand", ByHand())
         why = "runs with former limits, environment or umask"
         return self._change(why, in_order(self.seen.unit, "restart"))
 

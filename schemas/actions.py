@@ -147,8 +147,8 @@ class Signal(Struct, frozen=True, kw_only=True):
 
 
 class Control(Struct, frozen=True, kw_only=True):
-    """Have systemd do something with a unit: start, stop, (try-)restart, reload, enable, disable, mask,
-    unmask, reset-failed, daemon-reload (which takes no unit but the one whose files were changed).
+    """Have systemd do something with a unit: start, stop, (try-)restart, reload, try-reload-or-restart, enable,
+    disable, mask, unmask, reset-failed, daemon-reload (which takes no unit but the one whose files were changed).
 
     `timeout` is in seconds.
     """

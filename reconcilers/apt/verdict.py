@@ -12,7 +12,7 @@ from reconcilers.apt.wanted import HELD, OWN, Wanted
 from reconcilers.contract import Site
 from reconcilers.profiles import manager
 from schemas.actions import Action, Hold, Install, Pick, Remove
-from schemas.plan import Change, Holds, Instant, Kind, PathChanges, Policy, Verdict, Wait, Word
+from schemas.plan import ByHand, Change, Holds, Instant, Kind, PathChanges, Policy, Verdict, Wait
 from schemas.record import Owned
 
 
@@ -164,4 +164,4 @@ def _steps(one: Wanted, choice: Choice, have: Have, site: Site) -> Iterator[Acti
 
 
 def _wait(one: Wanted, why: str) -> Wait:
-    return Wait(id=one.id, why=why, until=Word(), origin=one.origin)
+    return Wait(id=one.id, why=why, until=ByHand(), origin=one.origin)
