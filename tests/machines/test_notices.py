@@ -50,6 +50,8 @@ def test_services_are_told_of_their_files(codename: str) -> None:
         _another_content_tries_again(machine)
         _a_killed_agent_still_tells(machine)
         _a_killed_agent_still_checks(machine)
+        _a_block_is_told(machine)
+        _what_dies_stays_failed(machine)
         _rules_are_live(machine)
         _gone_from_git_is_told_too(machine)
         _what_does_not_run_stays_so(machine)
@@ -137,6 +139,43 @@ def _write_and_die(machine: Machine, line: str) -> None:
         wait_until(lambda: machine.run("test", "-e", "/run/asked").status == 0)
     machine.run("rm", "-f", "/run/asked")
     slow.rename(real)
+
+
+def _a_block_is_told(machine: Machine) -> None:
+    """A good one is taken up, a bad one goes back; the rest of the file is the package's."""
+    file = machine.root / "etc/nginx/sites-available/default"
+    theirs, before = file.read_bytes(), _reloads(machine)
+    block = "  /etc/nginx/sites-available/default: {{block: true, notify: nginx, content: {content}}}"
+    machine.push({NAME: document(site(8084), block.format(content='"server { listen 8089; }"'))})
+    outcome = machine.reconcile()
+    assert [owed["service"] for owed in outcome["activations"]] == ["nginx"] and _reloads(machine) == before + 1, (
+        outcome
+    )
+    wait_until(lambda: ":8089 " in _ports(machine))
+    good = file.read_bytes()
+    assert good.startswith(theirs)
+    machine.push({NAME: document(site(8084), block.format(content="rubbish;"))})
+    outcome = machine.reconcile()
+    assert "rubbish" in str(outcome["failures"]) and file.read_bytes() == good, outcome
+    assert _reloads(machine) == before + 1
+
+
+def _what_dies_stays_failed(machine: Machine) -> None:
+    """In every pass until its files are others; then it is started anew. Of this one only its name is known."""
+    unit = "[Service]\nExecStartPre=/bin/grep -q good /etc/relay\nExecStart=/bin/sleep infinity\n"
+    (machine.root / "etc/systemd/system/coturn.service").write_text(unit)
+    (machine.root / "etc/relay").write_text("good")
+    for words in (["daemon-reload"], ["start", "coturn"]):
+        assert machine.run("systemctl", *words).status == 0
+    line = "  /etc/relay: {{content: {word}, notify: coturn}}"
+    machine.push({NAME: document(site(8084), line.format(word="bad"))})
+    for _ in range(2):
+        outcome = machine.reconcile()
+        assert "coturn.service: " in str(outcome["failures"]), outcome
+        assert "Degraded" in machine.prosodist("status").output
+    machine.push({NAME: document(site(8084), line.format(word="good"))})
+    outcome = machine.reconcile()
+    assert not outcome["failures"] and machine.unit("coturn")["ActiveState"] == "active", outcome
 
 
 def _rules_are_live(machine: Machine) -> None:
