@@ -1,7 +1,7 @@
 #!/bin/sh
 # Sets up and runs everything that must hold: ruff, mypy and all tests. Arguments go to pytest.
 #   sh tests/run.sh                  the suite
-#   sh tests/run.sh --hosts          also fresh Debian 12 and 13: the demo and the suite in trees, servers booted (root);
+#   sh tests/run.sh --hosts          also fresh Debian 12 and 13: the demo in trees, the suite in one, servers booted (root);
 #                                  their logs lie in the tests' cache while they run, and after a failure
 #   sh tests/run.sh tests/schemas    a part of it
 # Debian 12 or 13. Root gets what is missing from apt; others are told. PROSODIST_VENV: where the venv goes.
