@@ -18,6 +18,7 @@ from schemas.desired import HostSpec
 from schemas.errors import ActionFailed, AgentError
 from schemas.notice import NOTICES, Debt, Notices, Refusal, Told
 from schemas.plan import Activation, Change, Plan
+from schemas.record import Owned
 
 
 def write_ahead(house: House, spec: HostSpec, site: Site, plan: Plan) -> Notices:
@@ -28,20 +29,20 @@ def write_ahead(house: House, spec: HostSpec, site: Site, plan: Plan) -> Notices
     former = notices.recall(house.host)
     ahead = notices.foresee(house.host, spec, site, plan.changes)
     changes = {change.id: change for change in plan.changes}
+    owned = {id_: each for objects in house.state.owned().values() for id_, each in objects.items()}
     owed = {}
     for service, debt in ahead.owed.items():
         before = former.owed[service].objects if service in former.owed else {}
         fresh = [id_ for id_ in debt.objects if id_ in changes and id_ not in before]
         if not known.service(spec, service).check:
             fresh = []
-        told = {id_: _as_it_was(house, changes[id_], debt.objects[id_]) for id_ in fresh}
+        told = {id_: _as_it_was(house, changes[id_], debt.objects[id_], owned.get(id_)) for id_ in fresh}
         owed[service] = replace(debt, objects={**debt.objects, **told})
     _remember(house, former, replace(ahead, owed=owed))
     return former
 
 
-def _as_it_was(house: House, change: Change, told: Told) -> Told:
-    owned = {id_: each for objects in house.state.owned().values() for id_, each in objects.items()}
+def _as_it_was(house: House, change: Change, told: Told, owned: Owned | None) -> Told:
     why = "to be put back if a check says no to what comes"
     former = {}
     for path in map(PurePosixPath, notices.paths(change)):
@@ -50,7 +51,7 @@ def _as_it_was(house: House, change: Change, told: Told) -> Told:
             continue  # what is in a directory is an object of its own
         copy = house.host.look(path, atomic.copy)
         former[str(path)] = None if copy is None else house.kept.keep(copy, why, at=house.clock())
-    return replace(told, former=former, owned=owned.get(change.id))
+    return replace(told, former=former, owned=owned)
 
 
 def withdraw(house: House, former: Notices, untouched: Iterable[str]) -> None:
